@@ -1,0 +1,46 @@
+# Everything a developer or an operator's engineer does with this checkout. `make help` lists it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench lock peers clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install onecard and its tools into .venv (every other target does this first)
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "onecard needs Python 3.11 or newer: make setup PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## tell the main story over real SMPP on loopback and verify every step
+	@$(BIN)/onecard demo
+
+check: setup ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup check ## the checks, then every test
+	$(BIN)/pytest
+
+bench: setup ## measure against a reference run side by side, and say how
+	$(BIN)/python -m bench
+
+peers: ## install the third-party peers some tests talk to (Debian packages and npm)
+	.ci/peers
+
+lock: ## renew the hashed lock files (needs uv)
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --quiet --upgrade --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --quiet pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""onecard: one SIM card, many phone numbers, one prepaid account."""
