@@ -1,0 +1,24 @@
+"""Write down who did what, in the transaction that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from onecard.database.pool import Connection
+
+INSERT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)"
+
+
+async def record(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    action: str,
+    subject: str,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Append one row: `actor` (``staff:alice``) did `action` (``sell_card``) to `subject` (``card:1002``)."""
+    await connection.execute(INSERT, at, actor, action, subject, dict(detail or {}))

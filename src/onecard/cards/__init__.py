@@ -1,0 +1,1 @@
+"""SIM and eSIM stock: import, sale, activation, replacement, end."""

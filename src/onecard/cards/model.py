@@ -1,0 +1,50 @@
+"""SIM cards, from stock to their end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from onecard.values.card import Iccid, Imsi
+
+
+class CardState(Enum):
+    """Where a sold card is in its life; the first use on the network activates it."""
+
+    SOLD = "sold"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class StockItem:
+    """One SIM, or one eSIM profile with its activation code (GSMA SGP.22 section 4.1)."""
+
+    iccid: Iccid
+    imsi: Imsi
+    activation_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card that was sold: its numbers are its lines, its account pays for them all."""
+
+    part: int
+    id: int
+    subscriber_id: int
+    account_id: int
+    iccid: Iccid
+    imsi: Imsi
+    state: CardState
+
+
+class CardRefusal(Enum):
+    """Why an action on a card was refused."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    UNKNOWN_SIM = "unknown_sim"
+    SIM_NOT_IN_STOCK = "sim_not_in_stock"
+    NO_NUMBER_FREE = "no_number_free"
+    UNKNOWN_CARD = "unknown_card"
+    CARD_ENDED = "card_ended"
+    ALREADY_ACTIVE = "already_active"

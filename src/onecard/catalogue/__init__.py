@@ -1,0 +1,1 @@
+"""Tariffs: what usage costs, as versioned price books; rating is pure."""

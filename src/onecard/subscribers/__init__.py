@@ -1,0 +1,1 @@
+"""Subscribers: basic contact details, sealed with a key each; their language."""
