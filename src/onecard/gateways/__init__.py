@@ -1,0 +1,1 @@
+"""The protocols that other networks speak to onecard, one package each."""
