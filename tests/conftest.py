@@ -1,0 +1,117 @@
+"""What every test may ask for: a database of its own, a directory for a server, other people's programs."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from onecard.database.embedded import EmbeddedServer
+from onecard.database.migrations import migrate
+from onecard.database.pool import Database, open_pool
+
+TEMPLATE = "template_onecard"
+FAST_AND_UNSAFE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    "autovacuum": "off",
+}
+MIGRATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def _open_directory() -> Iterator[Path]:
+    """A temporary directory that other accounts can pass through: pytest's own keep PostgreSQL's out."""
+    path = Path(tempfile.mkdtemp(prefix="onecard-test-", dir="/tmp"))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def data_directory() -> Iterator[Path]:
+    """A fresh place for a server's data (not made yet), with a short path, for root and others alike."""
+    with _open_directory() as parent:
+        yield parent / "data"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def server() -> AsyncIterator[EmbeddedServer]:
+    """One server for the whole run. Not to be stopped or killed: tests of that start one of their own."""
+    with _open_directory() as parent:
+        async with await EmbeddedServer.start(parent / "data", settings=FAST_AND_UNSAFE) as server:
+            yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def template(server: EmbeddedServer) -> str:
+    """The name of a migrated database that tests copy."""
+    await _execute(server, f"CREATE DATABASE {TEMPLATE}")
+    connection = await asyncpg.connect(_address(server, TEMPLATE))
+    try:
+        await migrate(connection, now=MIGRATED_AT)
+    finally:
+        await connection.close()
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database(server: EmbeddedServer, template: str) -> AsyncIterator[Database]:
+    """A migrated database of the test's own, dropped after it."""
+    async with _new_database(server, f"TEMPLATE {template}") as dsn, open_pool(dsn) as pool:
+        yield Database(pool, dsn, None)
+
+
+@pytest.fixture
+async def empty_database(server: EmbeddedServer) -> AsyncIterator[Database]:
+    """A database of the test's own without any table."""
+    async with _new_database(server, "") as dsn, open_pool(dsn) as pool:
+        yield Database(pool, dsn, None)
+
+
+@asynccontextmanager
+async def _new_database(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
+    name = f"test_{next(_numbers)}"
+    await _execute(server, f"CREATE DATABASE {name} {template}")
+    yield _address(server, name)
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(server: EmbeddedServer, sql: str) -> None:
+    connection = await asyncpg.connect(server.dsn)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+def _address(server: EmbeddedServer, name: str) -> str:
+    return server.dsn.replace("@/onecard?", f"@/{name}?")
+
+
+@pytest.fixture
+def require_program() -> Callable[[str], str]:
+    """Call it with the name of a program; it returns the path, or skips the test (fails it under CI)."""
+    return _require_program
+
+
+def _require_program(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"the program {name} is not installed")
+    return path
