@@ -1,0 +1,45 @@
+"""The key of one subscriber's contact details: to delete its row is to erase them."""
+
+from __future__ import annotations
+
+from onecard.database.pool import Connection
+from onecard.sealing.keys import KeyDestroyed, MasterKey, SealingKey
+
+INSERT = "INSERT INTO subscriber_key (part, subscriber_id, wrapped) VALUES ($1, $2, $3)"
+FIND = "SELECT wrapped FROM subscriber_key WHERE part = $1 AND subscriber_id = $2"
+DESTROY = "DELETE FROM subscriber_key WHERE part = $1 AND subscriber_id = $2"
+
+
+async def create_subscriber_key(
+    connection: Connection, master: MasterKey, part: int, subscriber_id: int
+) -> SealingKey:
+    """Make a subscriber's key and store it wrapped."""
+    key, wrapped = master.new_key(_bound_to(part, subscriber_id))
+    await connection.execute(INSERT, part, subscriber_id, wrapped)
+    return key
+
+
+async def get_subscriber_key(
+    connection: Connection, master: MasterKey, part: int, subscriber_id: int
+) -> SealingKey:
+    """Fetch a subscriber's key; raises `KeyDestroyed` once they were erased, `WrongMasterKey`."""
+    wrapped = await connection.fetchval(FIND, part, subscriber_id)
+    if wrapped is None:
+        raise KeyDestroyed("the contact details of this subscriber were erased")
+    return master.unwrap(wrapped, _bound_to(part, subscriber_id))
+
+
+async def destroy_subscriber_key(connection: Connection, part: int, subscriber_id: int) -> None:
+    """Erase all that the key sealed."""
+    await connection.execute(DESTROY, part, subscriber_id)
+
+
+async def try_master_key(connection: Connection, master: MasterKey) -> None:
+    """Unwrap any one subscriber's key, if there is one; raises `WrongMasterKey`."""
+    row = await connection.fetchrow("SELECT part, subscriber_id, wrapped FROM subscriber_key LIMIT 1")
+    if row is not None:
+        master.unwrap(row["wrapped"], _bound_to(row["part"], row["subscriber_id"]))
+
+
+def _bound_to(part: int, subscriber_id: int) -> bytes:
+    return b"subscriber_key:%d:%d" % (part, subscriber_id)
