@@ -1,0 +1,34 @@
+"""Accounts and their entries: the only writer of money. Double entry, in batches, idempotent by event."""
+
+from onecard.ledger.actions import (
+    Ledger,
+    check_ledger,
+    find_account,
+    list_entries,
+    open_account,
+    open_ledger,
+    post_one,
+    top_up,
+)
+from onecard.ledger.model import Account, Entry, EntryKind, Posted, Posting, Report, TopUpRefusal
+from onecard.ledger.rules import hash_contents, name_event
+
+__all__ = [
+    "Account",
+    "Entry",
+    "EntryKind",
+    "Ledger",
+    "Posted",
+    "Posting",
+    "Report",
+    "TopUpRefusal",
+    "check_ledger",
+    "find_account",
+    "hash_contents",
+    "list_entries",
+    "name_event",
+    "open_account",
+    "open_ledger",
+    "post_one",
+    "top_up",
+]
