@@ -1,8 +1,8 @@
 """Seal bytes with AES-256-GCM (NIST SP 800-38D).
 
-A sealed value is a version byte, a random nonce of 12 bytes, then the ciphertext with its tag of 16 bytes. What
-it is bound to (``b"contact:<part>:<id>"``) is authenticated with it, so that a sealed value moved to another
-row does not open.
+A sealed value is a version byte, a random nonce of 12 bytes, then the ciphertext with its tag of 16 bytes.
+What it is bound to (``b"contact:<part>:<id>"``) is authenticated with it, so that a sealed value moved to
+another row does not open.
 """
 
 from __future__ import annotations
