@@ -1,5 +1,8 @@
 -- Subscribers, SIM cards, numbers and the lines that join them.
 
+-- New subscribers go to the parts in turn.
+CREATE SEQUENCE part_turn;
+
 CREATE TABLE subscriber (
     part integer NOT NULL,
     id bigint NOT NULL,
@@ -69,14 +72,14 @@ CREATE TABLE application (
     country text NOT NULL,
     msisdn text NOT NULL,  -- the number reserved for it
     state text NOT NULL CHECK (state IN ('applied', 'approved', 'refused')),
-    reason text,           -- why refused: a code of lines.model.ApplicationOutcome
+    reason text,           -- why refused: a code of lines.model.Verification, or card_ended
     applied_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,  -- no outcome by then means refused
     decided_at timestamptz,
     decided_by text,
     PRIMARY KEY (part, id)
 );
-CREATE INDEX application_by_card ON application (part, card_id);
+CREATE INDEX application_by_card ON application (part, card_id, applied_at);
 CREATE INDEX application_open ON application (expires_at) WHERE state = 'applied';
 
 CREATE TABLE line (
