@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from onecard.values.language import Language
 
@@ -27,3 +28,10 @@ class Subscriber:
     language: Language
     created_at: datetime
     erased_at: datetime | None
+
+
+class SubscriberRefusal(Enum):
+    """Why an action on a subscriber was refused."""
+
+    UNKNOWN_SUBSCRIBER = "unknown_subscriber"
+    ERASED = "erased"

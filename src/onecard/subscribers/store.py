@@ -1,0 +1,92 @@
+"""The rows of subscribers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import asyncpg
+
+from onecard.database.pool import Connection
+from onecard.subscribers.model import Subscriber
+from onecard.values.language import Language
+
+_COLUMNS = "part, id, account_id, language, created_at, erased_at"
+
+NEXT_PART = "SELECT array_agg(part ORDER BY part) AS parts, nextval('part_turn') AS turn FROM part"
+NEXT_ID = "SELECT nextval('subscriber_row_id')"
+INSERT = """
+INSERT INTO subscriber (part, id, account_id, language, sealed_contact, created_at)
+VALUES ($1, $2, $3, $4, $5, $6)"""
+FIND = f"SELECT {_COLUMNS} FROM subscriber WHERE part = $1 AND id = $2"  # noqa: S608
+LOCK = FIND + " FOR UPDATE"
+FIND_SEALED = "SELECT sealed_contact FROM subscriber WHERE part = $1 AND id = $2"
+UPDATE_SEALED = "UPDATE subscriber SET sealed_contact = $3 WHERE part = $1 AND id = $2"
+UPDATE_LANGUAGE = "UPDATE subscriber SET language = $3 WHERE part = $1 AND id = $2"
+ERASE = "UPDATE subscriber SET sealed_contact = NULL, erased_at = $3 WHERE part = $1 AND id = $2"
+
+
+async def next_part(connection: Connection) -> int:
+    """The part whose turn it is to take a new subscriber."""
+    row = await connection.fetchrow(NEXT_PART)
+    assert row is not None
+    assert row["parts"], "the parts are made when the database is"
+    part: int = row["parts"][row["turn"] % len(row["parts"])]
+    return part
+
+
+async def next_id(connection: Connection) -> int:
+    """A fresh id for a subscriber, card, line or application."""
+    fresh: int = await connection.fetchval(NEXT_ID)
+    return fresh
+
+
+async def insert_subscriber(connection: Connection, subscriber: Subscriber, sealed_contact: bytes) -> None:
+    await connection.execute(
+        INSERT,
+        subscriber.part,
+        subscriber.id,
+        subscriber.account_id,
+        subscriber.language.value,
+        sealed_contact,
+        subscriber.created_at,
+    )
+
+
+async def find_subscriber(connection: Connection, part: int, subscriber_id: int) -> Subscriber | None:
+    return _subscriber(await connection.fetchrow(FIND, part, subscriber_id))
+
+
+async def lock_subscriber(connection: Connection, part: int, subscriber_id: int) -> Subscriber | None:
+    return _subscriber(await connection.fetchrow(LOCK, part, subscriber_id))
+
+
+async def get_sealed_contact(connection: Connection, part: int, subscriber_id: int) -> bytes:
+    """The sealed contact details of a subscriber who was not erased."""
+    sealed: bytes | None = await connection.fetchval(FIND_SEALED, part, subscriber_id)
+    assert sealed is not None
+    return sealed
+
+
+async def update_sealed_contact(connection: Connection, part: int, subscriber_id: int, sealed: bytes) -> None:
+    await connection.execute(UPDATE_SEALED, part, subscriber_id, sealed)
+
+
+async def update_language(connection: Connection, part: int, subscriber_id: int, language: Language) -> None:
+    await connection.execute(UPDATE_LANGUAGE, part, subscriber_id, language.value)
+
+
+async def erase_contact(connection: Connection, part: int, subscriber_id: int, at: datetime) -> None:
+    await connection.execute(ERASE, part, subscriber_id, at)
+
+
+def _subscriber(row: asyncpg.Record | None) -> Subscriber | None:
+    if row is None:
+        return None
+    return Subscriber(
+        part=row["part"],
+        id=row["id"],
+        account_id=row["account_id"],
+        language=Language(row["language"]),
+        created_at=row["created_at"],
+        erased_at=row["erased_at"],
+    )
