@@ -1,0 +1,265 @@
+"""Decide about numbers, applications, schedules and lists. Pure: no I/O, no clock, no randomness."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from phonenumbers import timezone
+
+from onecard.cards.model import Card, CardState
+from onecard.lines.model import Line, LineLimits, LineRefusal, Usage, Window
+from onecard.values.phone import (
+    E164,
+    BadNumber,
+    Country,
+    country_of,
+    is_short_code,
+    parse_country,
+    parse_msisdn,
+    parse_number,
+)
+
+NUMBER_COLUMNS = ("msisdn",)
+NUMBER_COLUMNS_OPTIONAL = ("country",)
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WINDOWS_MOST = 50
+ENTRY_LENGTH_MOST = 20
+_SHORT_CODE_LENGTH_MOST = 8
+
+
+class BadSchedule(ValueError):
+    """Words that are not a schedule."""
+
+
+class BadListEntry(ValueError):
+    """Characters that are not an entry of a block or allow list."""
+
+
+# Numbers
+
+
+def parse_pool_number(cells: Mapping[str, str]) -> tuple[E164, Country]:
+    """Read one row of a pool: a valid number, of the country given if one is; raises `BadNumber`."""
+    msisdn = parse_msisdn(cells["msisdn"])
+    country = country_of(msisdn)
+    if country is None or not phonenumbers.is_valid_number(phonenumbers.parse(msisdn)):
+        raise BadNumber(f"{cells['msisdn']!r} is not a number of any country's plan")
+    if cells["country"] and parse_country(cells["country"]) != country:
+        raise BadNumber(f"{msisdn} is a number of {country}, not of {cells['country']}")
+    return msisdn, country
+
+
+def default_time_zone(msisdn: E164) -> str:
+    """The time zone (IANA name) that a number's area, or country, keeps."""
+    zones: Sequence[str] = timezone.time_zones_for_number(phonenumbers.parse(msisdn))
+    return "UTC" if zones[0] == timezone.UNKNOWN_TIMEZONE else zones[0]
+
+
+# Applications
+
+
+def decide_application(
+    card: Card | None,
+    *,
+    secondaries: int,
+    open_applications: int,
+    applications_this_month: int,
+    limits: LineLimits,
+) -> LineRefusal | None:
+    """Whether a card may apply for one more secondary number; None is yes."""
+    if card is None:
+        return LineRefusal.UNKNOWN_CARD
+    if card.state is CardState.ENDED:
+        return LineRefusal.CARD_ENDED
+    if secondaries + open_applications >= limits.secondaries_most:
+        return LineRefusal.TOO_MANY_SECONDARIES
+    if applications_this_month >= limits.applications_a_month_most:
+        return LineRefusal.TOO_MANY_APPLICATIONS
+    return None
+
+
+def month_of(at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The instants at which the calendar month of `at`, as the zone counts it, begins and ends."""
+    begin = at.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
+    end = (begin + timedelta(days=32)).replace(day=1)
+    return begin, end
+
+
+def lowest_free_slot(lines: Iterable[Line]) -> int:
+    """The slot that the next secondary line of a card goes to."""
+    taken = {line.slot for line in lines}
+    return next(slot for slot in range(1, len(taken) + 2) if slot not in taken)
+
+
+# Schedules
+
+
+def takes(line: Line, usage: Usage, at: datetime) -> bool:
+    """Whether the line's schedule lets this usage in now; with no window for a usage it always does.
+
+    The hours are those of a clock on the wall of the line's time zone: an hour that a clock change repeats
+    counts both times, one that it leaves out does not come.
+    """
+    windows = [window for window in line.schedule if window.usage is usage]
+    if not windows:
+        return True
+    local = at.astimezone(_zone(line.time_zone))
+    return any(_is_within(window, local.isoweekday(), local.time()) for window in windows)
+
+
+def _is_within(window: Window, day: int, clock: time) -> bool:
+    if window.begin < window.end:
+        return day in window.days and window.begin <= clock < window.end
+    day_before = (day - 2) % 7 + 1
+    return (day in window.days and clock >= window.begin) or (
+        day_before in window.days and clock < window.end
+    )
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def parse_schedule(text: str) -> tuple[Window, ...]:
+    """Read windows such as ``mon-fri 08:00-22:00 texts; daily 09:00-21:00 calls``; raises `BadSchedule`.
+
+    Days are names, ranges (``fri-mon`` too) or ``daily``; without ``texts`` or ``calls`` it is for both.
+    Hours that end at or before their beginning run past midnight. Empty text is no window: always.
+    """
+    windows = [
+        window for piece in text.lower().split(";") if piece.strip() for window in _parse_window(piece)
+    ]
+    if len(windows) > WINDOWS_MOST:
+        raise BadSchedule(f"a schedule has at most {WINDOWS_MOST} windows")
+    return tuple(windows)
+
+
+def _parse_window(piece: str) -> list[Window]:
+    words = piece.split()
+    if len(words) not in (2, 3):
+        raise BadSchedule(f"{piece.strip()[:60]!r} is not like 'mon-fri 08:00-22:00 texts'")
+    days, (begin, end) = _parse_days(words[0]), _parse_hours(words[1])
+    return [Window(usage, days, begin, end) for usage in _parse_usages(words[2:])]
+
+
+def _parse_usages(words: Sequence[str]) -> tuple[Usage, ...]:
+    if not words:
+        return tuple(Usage)
+    try:
+        return (Usage(words[0]),)
+    except ValueError:
+        raise BadSchedule(f"{words[0][:20]!r} is neither texts nor calls") from None
+
+
+def _parse_days(text: str) -> frozenset[int]:
+    if text == "daily":
+        return frozenset(range(1, 8))
+    return frozenset(day for item in text.split(",") for day in _parse_day_range(item))
+
+
+def _parse_day_range(item: str) -> list[int]:
+    first, _, last = item.partition("-")
+    try:
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+    except ValueError:
+        raise BadSchedule(f"{item[:20]!r} is not a day or a range of days, such as mon-fri") from None
+    return [(begin + offset) % 7 + 1 for offset in range((end - begin) % 7 + 1)]
+
+
+def _parse_hours(text: str) -> tuple[time, time]:
+    match = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text, re.ASCII)
+    if match is None:
+        raise BadSchedule(f"{text[:20]!r} is not like 08:00-22:00")
+    begin_hour, begin_minute, end_hour, end_minute = map(int, match.groups())
+    if (end_hour, end_minute) == (24, 0):
+        end_hour = 0
+    try:
+        return time(begin_hour, begin_minute), time(end_hour, end_minute)
+    except ValueError:
+        raise BadSchedule(f"{text!r} are not hours of a day") from None
+
+
+def format_schedule(windows: Iterable[Window]) -> str:
+    """Write windows as `parse_schedule` reads them."""
+    return "; ".join(
+        f"{_format_days(window.days)} {window.begin:%H:%M}-{window.end:%H:%M} {window.usage.value}"
+        for window in windows
+    )
+
+
+def _format_days(days: frozenset[int]) -> str:
+    if len(days) == 7:
+        return "daily"
+    ordered = sorted(days)
+    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"{DAYS[ordered[0] - 1]}-{DAYS[ordered[-1] - 1]}"
+    return ",".join(DAYS[day - 1] for day in ordered)
+
+
+# Block and allow lists
+
+
+def parse_list_entry(text: str, country: Country) -> str:
+    """Read an entry of a list; raises `BadListEntry`.
+
+    It is a number (national of the line's country, or international: kept as E.164), a short code of that
+    country, a sender's name (kept without regard to case), or the beginning of any of these and ``*``.
+    """
+    entry = text.strip()
+    if not (entry.isprintable() and 0 < len(entry.removesuffix("*")) <= ENTRY_LENGTH_MOST):
+        raise BadListEntry(f"{text[:40]!r} is not a number, a sender's name, or the beginning of one and *")
+    if any(letter.isalpha() for letter in entry):
+        return entry.casefold()
+    if entry.endswith("*"):
+        return _parse_prefix(entry)
+    try:
+        return entry if is_short_code(entry, country) else parse_number(entry, country)
+    except BadNumber as error:
+        raise BadListEntry(str(error)) from None
+
+
+def _parse_prefix(entry: str) -> str:
+    if re.fullmatch(r"\+?\d+\*", entry, re.ASCII) is None:
+        raise BadListEntry(f"{entry!r} is not the beginning of a number, such as +8610*")
+    return entry
+
+
+def is_blocked(line: Line, sender: str) -> bool:
+    """Whether the lists keep a sender out: it is on the block list, or there is an allow list without it.
+
+    `sender` is as the network wrote it: a name, a short code, or a number with or without its plus sign.
+    """
+    if not line.blocked and not line.allowed:
+        return False
+    forms = _forms_of(sender, line.country)
+    if _is_listed(line.blocked, forms):
+        return True
+    return bool(line.allowed) and not _is_listed(line.allowed, forms)
+
+
+def _is_listed(entries: Iterable[str], forms: Sequence[str]) -> bool:
+    for entry in entries:
+        if entry.endswith("*"):
+            if any(form.startswith(entry[:-1]) for form in forms):
+                return True
+        elif entry in forms:
+            return True
+    return False
+
+
+def _forms_of(sender: str, country: Country) -> tuple[str, ...]:
+    """The ways in which an entry may name a sender: a number without its plus sign has more than one."""
+    plain = sender.casefold()
+    if not (plain.isascii() and plain.isdigit()) or len(plain) <= _SHORT_CODE_LENGTH_MOST:
+        return (plain,)
+    try:
+        return plain, f"+{plain}", parse_number(plain, country)
+    except BadNumber:
+        return plain, f"+{plain}"
