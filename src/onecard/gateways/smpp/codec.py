@@ -23,7 +23,6 @@ from onecard.gateways.smpp.constants import (
     Tag,
 )
 from onecard.gateways.smpp.pdus import (
-    Address,
     Alert,
     Bind,
     BindAnswer,
@@ -41,6 +40,7 @@ from onecard.gateways.smpp.pdus import (
     Tlvs,
     find_tlv,
 )
+from onecard.values.address import Address
 
 _HEADER = Packer(">IIII")
 _TLV_HEADER = Packer(">HH")

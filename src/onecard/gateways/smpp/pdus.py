@@ -18,16 +18,9 @@ from onecard.gateways.smpp.constants import (
     REGISTERED_RECEIPT_MASK,
     CommandId,
 )
+from onecard.values.address import Address
 
 Tlvs = tuple[tuple[int, bytes], ...]
-
-
-class Address(msgspec.Struct, frozen=True, gc=False):
-    """Type of number, numbering plan (sections 5.2.5 and 5.2.6) and the digits, or letters, themselves."""
-
-    ton: int = 0
-    npi: int = 0
-    digits: str = ""
 
 
 NO_ADDRESS = Address()

@@ -1,0 +1,194 @@
+-- Texts: `message` is the trace that stays (who, when, which line, what became of it: never contents), `delivery` is
+-- the work in progress (sealed body and addresses), whose row is deleted when nothing is left to do.
+
+CREATE TABLE message (
+    part integer NOT NULL,
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    card_id bigint NOT NULL,
+    line_id bigint NOT NULL,
+    direction smallint NOT NULL,     -- messages.model.Direction
+    application boolean NOT NULL,    -- from a link of a bank or content sender
+    source_link text NOT NULL,
+    next_link text NOT NULL,
+    far text NOT NULL,               -- the far number, masked
+    segments smallint NOT NULL,
+    price_micros bigint NOT NULL,
+    rate text NOT NULL,              -- which rate gave the price
+    state smallint NOT NULL,         -- messages.model.TextState
+    attempts smallint NOT NULL DEFAULT 0,
+    last_status bigint,              -- what the next hop last answered (SMPP 3.4 section 5.1.3)
+    accepted_at timestamptz NOT NULL,
+    handed_over_at timestamptz,
+    done_at timestamptz,
+    PRIMARY KEY (part, id)
+) WITH (fillfactor = 80);  -- room for the updates of a text's life to stay on its page
+CREATE INDEX message_by_card ON message (part, card_id, id);
+CREATE INDEX message_by_time ON message USING brin (accepted_at);
+
+CREATE TABLE delivery (
+    part integer NOT NULL,
+    id bigint NOT NULL,
+    stage smallint NOT NULL,         -- 1 waiting for the next hop, 2 handed over, 3 its receipt is due to the source
+    next_link text NOT NULL,
+    source_link text NOT NULL,
+    node text,                       -- the node that claimed this stage
+    application boolean NOT NULL,
+    receipt_wanted smallint NOT NULL, -- messages.model.ReceiptWish
+    remote_id text,                  -- the next hop's message_id
+    final_state smallint,            -- what the receipt says, at stage 3
+    error bigint,                    -- network error or command status for the receipt, at stage 3
+    done_at timestamptz,             -- when it was over, at stage 3
+    attempts smallint NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    accepted_at timestamptz NOT NULL,
+    sealed_body bytea,               -- contents and the addresses to show; gone once handed over
+    sealed_addresses bytea,          -- addresses as they were submitted, for the receipt
+    PRIMARY KEY (part, id)
+) WITH (fillfactor = 80);
+CREATE INDEX delivery_waiting ON delivery (part, next_link, application, id) WHERE stage = 1;
+CREATE INDEX delivery_handed_over ON delivery (part, next_link, remote_id) WHERE stage = 2;
+CREATE INDEX delivery_receipt_due ON delivery (part, source_link, id) WHERE stage = 3;
+
+-- The ledger's event of a text's charge (p_kind 1) and of the charge's return (p_kind 2).
+CREATE FUNCTION text_event(p_kind integer, p_message bigint) RETURNS uuid
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT ('746578740000000' || p_kind || lpad(to_hex(p_message), 16, '0'))::uuid
+$$;
+
+-- Accept a batch of texts of one part: charge and rows in one commit.
+-- Answers NULL when all were accepted, else the ledger's status for each.
+CREATE FUNCTION accept_messages(
+    p_part integer, p_at timestamptz,
+    p_id bigint[], p_account bigint[], p_card bigint[], p_line bigint[], p_direction smallint[], p_application boolean[],
+    p_source_link text[], p_next_link text[], p_node text[], p_far text[], p_segments smallint[], p_price bigint[],
+    p_rate text[], p_receipt smallint[], p_expires timestamptz[], p_body bytea[], p_addresses bytea[]
+) RETURNS smallint[]
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    charged integer[];
+    posted smallint[];
+    status smallint[];
+BEGIN
+    SELECT array_agg(i ORDER BY i) INTO charged FROM generate_subscripts(p_price, 1) i WHERE p_price[i] > 0;
+    IF charged IS NOT NULL THEN
+        SELECT ledger_post(p_part, p_at, array_agg(p_account[i] ORDER BY o), array_agg(text_event(1, p_id[i]) ORDER BY o),
+                           array_agg(2::smallint ORDER BY o), array_agg(-p_price[i] ORDER BY o),
+                           array_agg(0::bigint ORDER BY o), array_agg(p_price[i] ORDER BY o), NULL)
+          INTO posted FROM unnest(charged) WITH ORDINALITY c(i, o);
+    END IF;
+    IF posted IS NOT NULL THEN
+        status := array_fill(0::smallint, ARRAY[cardinality(p_id)]);
+        FOR o IN 1 .. cardinality(charged) LOOP
+            status[charged[o]] := posted[o];
+        END LOOP;
+    END IF;
+    -- A status of 1 is a batch sent again after its commit was lost from sight: its rows are there already.
+    INSERT INTO message (part, id, account_id, card_id, line_id, direction, application, source_link, next_link, far,
+                         segments, price_micros, rate, state, accepted_at)
+    SELECT p_part, q.id, q.account, q.card, q.line, q.direction, q.application, q.source_link, q.next_link, q.far,
+           q.segments, q.price, q.rate, 1, p_at
+      FROM unnest(p_id, p_account, p_card, p_line, p_direction, p_application, p_source_link, p_next_link, p_far,
+                  p_segments, p_price, p_rate) WITH ORDINALITY
+           q(id, account, card, line, direction, application, source_link, next_link, far, segments, price, rate, o)
+     WHERE status IS NULL OR status[o] <= 1
+    ON CONFLICT DO NOTHING;
+    INSERT INTO delivery (part, id, stage, next_link, source_link, node, application, receipt_wanted, next_attempt_at,
+                          expires_at, accepted_at, sealed_body, sealed_addresses)
+    SELECT p_part, q.id, 1, q.next_link, q.source_link, q.node, q.application, q.receipt, p_at,
+           q.expires, p_at, q.body, q.addresses
+      FROM unnest(p_id, p_next_link, p_source_link, p_node, p_application, p_receipt, p_expires, p_body, p_addresses)
+           WITH ORDINALITY
+           q(id, next_link, source_link, node, application, receipt, expires, body, addresses, o)
+     WHERE status IS NULL OR status[o] = 0 OR (status[o] = 1 AND NOT EXISTS (
+           SELECT FROM message m WHERE m.part = p_part AND m.id = q.id AND m.state <> 1))
+    ON CONFLICT DO NOTHING;
+    RETURN status;
+END
+$$;
+
+-- Move a batch of texts of one part along, at most one step each: 1 waits for another attempt, 2 handed over to the next
+-- hop, 3 and above final. A text that failed, expired or was cancelled gets its charge back in the same commit.
+-- Answers the texts that were final already, NULL when there were none. Sending a batch again changes nothing.
+CREATE FUNCTION progress_messages(
+    p_part integer, p_at timestamptz,
+    p_id bigint[], p_state smallint[], p_handed_over timestamptz[], p_remote text[], p_status bigint[], p_error bigint[],
+    p_attempts smallint[], p_next_attempt timestamptz[], p_receipt_node text[]
+) RETURNS bigint[]
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    moved bigint[];
+    refund_account bigint[];
+    refund_message bigint[];
+    refund_price bigint[];
+BEGIN
+    WITH x AS (
+        SELECT * FROM unnest(p_id, p_state, p_handed_over, p_status, p_attempts)
+               q(id, state, handed_over_at, status, attempts)
+    ), u AS (
+        UPDATE message m
+           SET state = x.state, attempts = x.attempts, last_status = coalesce(x.status, m.last_status),
+               handed_over_at = coalesce(m.handed_over_at, x.handed_over_at),
+               done_at = CASE WHEN x.state >= 3 THEN p_at END
+          FROM x
+         WHERE m.part = p_part AND m.id = x.id AND m.state <= 2
+        RETURNING m.id, m.account_id, m.price_micros, m.state
+    )
+    SELECT array_agg(id), array_agg(account_id) FILTER (WHERE returned), array_agg(id) FILTER (WHERE returned),
+           array_agg(price_micros) FILTER (WHERE returned)
+      INTO moved, refund_account, refund_message, refund_price
+      FROM (SELECT *, price_micros > 0 AND state IN (4, 5, 6) AS returned FROM u) m;
+
+    IF refund_account IS NOT NULL THEN
+        PERFORM ledger_post(p_part, p_at, refund_account, array_agg(text_event(2, refund_message[i]) ORDER BY i),
+                            array_agg(3::smallint ORDER BY i), refund_price, array_agg(0::bigint ORDER BY i),
+                            refund_price, NULL)
+           FROM generate_subscripts(refund_account, 1) i;
+    END IF;
+
+    WITH x AS (
+        SELECT * FROM unnest(p_id, p_state, p_remote, p_error, p_attempts, p_next_attempt, p_receipt_node)
+               q(id, state, remote_id, error, attempts, next_attempt_at, receipt_node)
+         WHERE id = ANY (moved)
+    ), done AS (
+        DELETE FROM delivery d USING x
+         WHERE d.part = p_part AND d.id = x.id AND x.state >= 3
+           AND (d.receipt_wanted = 0 OR (d.receipt_wanted = 2 AND x.state = 3))
+    )
+    UPDATE delivery d
+       SET stage = least(x.state, 3),
+           remote_id = coalesce(x.remote_id, d.remote_id),
+           final_state = CASE WHEN x.state >= 3 THEN x.state END,
+           error = x.error,
+           done_at = CASE WHEN x.state >= 3 THEN p_at END,
+           node = CASE WHEN x.state >= 3 THEN x.receipt_node ELSE d.node END,
+           attempts = x.attempts,
+           next_attempt_at = coalesce(x.next_attempt_at, d.next_attempt_at),
+           sealed_body = CASE WHEN x.state = 1 THEN d.sealed_body END
+      FROM x
+     WHERE d.part = p_part AND d.id = x.id
+       AND (x.state < 3 OR d.receipt_wanted = 1 OR (d.receipt_wanted = 2 AND x.state <> 3));
+
+    RETURN (SELECT array_agg(id) FROM unnest(p_id) id WHERE moved IS NULL OR id <> ALL (moved));
+END
+$$;
+
+-- Claim work for a node: what waits for links it holds (stage 1), or receipts due to them (stage 3).
+-- A claim of a node whose lease ran out is void.
+CREATE FUNCTION claim_deliveries(p_part integer, p_stage smallint, p_link text, p_node text, p_at timestamptz, p_most integer)
+RETURNS SETOF delivery
+LANGUAGE sql AS $$
+    WITH due AS (
+        SELECT d.part, d.id FROM delivery d
+         WHERE d.part = p_part AND d.stage = p_stage AND p_stage IN (1, 3)
+           AND CASE p_stage WHEN 1 THEN d.next_link ELSE d.source_link END = p_link
+           AND (d.node IS NULL OR (d.node <> p_node AND NOT EXISTS (
+                SELECT FROM node n WHERE n.name = d.node AND n.lease_until > p_at)))
+         ORDER BY d.application DESC, d.id
+         LIMIT p_most
+           FOR UPDATE SKIP LOCKED
+    )
+    UPDATE delivery d SET node = p_node FROM due WHERE d.part = p_part AND d.id = due.id
+    RETURNING d.*
+$$;

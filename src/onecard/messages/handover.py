@@ -1,0 +1,336 @@
+"""Move texts along: handed over, tried again, delivered or failed; and give their senders the receipts.
+
+    next hop answers -> batch (trace, work in progress, returned charge) -> receipt to the source link -> forget
+
+Every step is idempotent, and a text is final once: whichever of a receipt, an expiry and a cancellation is
+written first wins, the others change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import asyncpg
+import msgspec
+import structlog
+
+from onecard.database.batch import BatchWriter
+from onecard.database.pool import Pool, connection
+from onecard.messages import store
+from onecard.messages.accept import segments_of
+from onecard.messages.model import (
+    CancelRefusal,
+    Content,
+    Envelope,
+    Progress,
+    Receipt,
+    ReceiptWish,
+    Submitted,
+    Text,
+    TextState,
+    Trace,
+    bound_to_text,
+)
+from onecard.messages.queues import Queues
+from onecard.messages.rules import decide_next_attempt
+from onecard.sealing.body_keys import BodyKeys
+from onecard.values.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+STEPS_MOST = 200_000
+Sealed = TypeVar("Sealed", Envelope, Submitted)
+Key = tuple[str, str]
+"""A link and the id by which its next hop knows a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLimits:
+    """Bounds of what is remembered while receipts are awaited; what is over it is found in the database."""
+
+    awaited_most: int = 200_000
+    early_most: int = 10_000
+    early_seconds: float = 5.0
+    """How long a receipt that overtook the answer to its text waits for that answer."""
+
+
+class Handover:
+    """Moves texts along. One a node; made inside the running event loop."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        parts: Sequence[int],
+        queues: Queues,
+        *,
+        body_keys: BodyKeys,
+        clock: Clock,
+        limits: ReceiptLimits | None = None,
+    ) -> None:
+        self._pool = pool
+        self._parts = tuple(parts)
+        self._queues = queues
+        self._body_keys = body_keys
+        self._clock = clock
+        self._limits = limits or ReceiptLimits()
+        self._awaited: OrderedDict[Key, Text] = OrderedDict()
+        self._early: dict[Key, asyncio.Future[Text]] = {}
+        # What became of a text is never given up: it waits for the database as long as that takes.
+        self._steps = {
+            part: BatchWriter(
+                partial(store.progress_batch, pool, part), queue_most=STEPS_MOST, away_most_seconds=math.inf
+            )
+            for part in parts
+        }
+        self._forgetting = {
+            part: BatchWriter(
+                partial(store.forget_batch, pool, part), queue_most=STEPS_MOST, away_most_seconds=math.inf
+            )
+            for part in parts
+        }
+
+    async def close(self) -> None:
+        """Write all that was begun."""
+        for writer in self._steps.values():
+            await writer.close()
+        for forgetting in self._forgetting.values():
+            await forgetting.close()
+
+    # ---- what the next hop answered
+
+    def handed_over(self, text: Text, remote_id: str | None) -> None:
+        """The next hop took the text: it will report on `remote_id`, or reports nothing more (None)."""
+        now = self._clock.now()
+        attempts = text.attempts + 1
+        if remote_id is None:
+            self._finish(text, TextState.DELIVERED, attempts=attempts, status=0)
+            return
+        self._await_receipt((text.next_link, remote_id), msgspec.structs.replace(text, attempts=attempts))
+        self._write(
+            text,
+            Progress(
+                text.id,
+                TextState.HANDED_OVER,
+                now,
+                attempts,
+                handed_over_at=now,
+                remote_id=remote_id,
+                status=0,
+            ),
+        )
+
+    def postpone(self, text: Text, status: int | None) -> None:
+        """The next hop could not take the text now (its status), or was lost (None): try again later."""
+        now = self._clock.now()
+        attempts = text.attempts + 1
+        next_attempt_at = decide_next_attempt(attempts, now)
+        if next_attempt_at >= text.expires_at:
+            self._finish(text, TextState.EXPIRED, attempts=attempts, status=status)
+            return
+        self._write(
+            text,
+            Progress(
+                text.id, TextState.WAITING, now, attempts, status=status, next_attempt_at=next_attempt_at
+            ),
+        )
+        self._queues.of(text.next_link).postpone(
+            msgspec.structs.replace(text, attempts=attempts), next_attempt_at
+        )
+
+    def fail(self, text: Text, status: int) -> None:
+        """The next hop refused the text for good: its charge is returned and its sender told."""
+        self._finish(text, TextState.FAILED, attempts=text.attempts + 1, status=status)
+
+    def expire(self, text: Text) -> asyncio.Future[bool]:
+        """The validity of a text ended before it was delivered."""
+        state = TextState.EXPIRED if text.envelope else TextState.UNKNOWN
+        return self._finish(text, state, attempts=text.attempts)
+
+    # ---- receipts of the next hop
+
+    async def receive_receipt(self, link: str, remote_id: str, state: TextState, error: int) -> bool:
+        """A next hop reports the end of a text; durable when this returns. False: no text is known by that id."""
+        assert state.is_final
+        text = await self._find_awaited((link, remote_id))
+        if text is None:
+            return False
+        await self._finish(text, state, attempts=text.attempts, error=error)
+        return True
+
+    async def _find_awaited(self, key: Key) -> Text | None:
+        text = self._awaited.pop(key, None)
+        if text is not None:
+            return text
+        row = await store.find_handed_over(self._pool, self._parts, *key)
+        if row is not None:
+            return await self.read_text(row)
+        return await self._wait_for_answer(key)
+
+    async def _wait_for_answer(self, key: Key) -> Text | None:
+        """A receipt can overtake the answer to its text: wait a little for that answer."""
+        if key in self._awaited:  # it came while the database was asked
+            return self._awaited.pop(key)
+        if len(self._early) >= self._limits.early_most:
+            return None
+        answered = self._early.setdefault(key, asyncio.get_running_loop().create_future())
+        try:
+            return await asyncio.wait_for(asyncio.shield(answered), self._limits.early_seconds)
+        except TimeoutError:
+            return None
+        finally:
+            self._early.pop(key, None)
+
+    def _await_receipt(self, key: Key, text: Text) -> None:
+        early = self._early.get(key)
+        if early is not None and not early.done():
+            early.set_result(text)
+            return
+        self._awaited[key] = msgspec.structs.replace(text, envelope=None)
+        if len(self._awaited) > self._limits.awaited_most:
+            self._awaited.popitem(last=False)
+
+    # ---- the end of a text, and its receipt to the source
+
+    def _finish(
+        self, text: Text, state: TextState, *, attempts: int, status: int | None = None, error: int = 0
+    ) -> asyncio.Future[bool]:
+        now = self._clock.now()
+        source = self._queues.of(text.source_link)
+        node = self._queues.node if source.is_open else None
+        error = error or status or 0
+        step = Progress(
+            text.id,
+            state,
+            now,
+            attempts,
+            handed_over_at=now if state is TextState.DELIVERED else None,
+            status=status,
+            error=error,
+            receipt_node=node,
+        )
+        written = self._write(text, step)
+        if node and text.submitted and is_receipt_due(text.receipt_wanted, state):
+            receipt = Receipt(
+                text.part, text.id, text.source_link, text.submitted, state, error, text.accepted_at, now
+            )
+            written.add_done_callback(partial(self._queue_receipt, receipt))
+        return written
+
+    def _queue_receipt(self, receipt: Receipt, written: asyncio.Future[bool]) -> None:
+        """Queue the receipt once what it says is durable; not when the text was over already."""
+        if not written.cancelled() and written.exception() is None and written.result():
+            self._queues.of(receipt.link).put_receipt(receipt)
+
+    def receipt_delivered(self, receipt: Receipt) -> None:
+        """The source took the receipt: nothing is left to do for the text, and nothing is kept but its trace."""
+        self._forgetting[receipt.part].submit_nowait(receipt.id)
+
+    def _write(self, text: Text, step: Progress) -> asyncio.Future[bool]:
+        written = self._steps[text.part].submit_nowait(step)
+        written.add_done_callback(_log_failure)
+        return written
+
+    # ---- what the sender asks about its text
+
+    async def find(self, link: str, message_id: int) -> Trace | None:
+        """The trace of a text that this link brought."""
+        async with connection(self._pool) as borrowed:
+            trace = await store.find_trace(borrowed, self._parts, message_id)
+        return trace if trace and trace.source_link == link else None
+
+    async def cancel(self, link: str, message_id: int) -> CancelRefusal | None:
+        """Take a text back that has not been handed over; its charge is returned, no receipt is sent."""
+        trace = await self.find(link, message_id)
+        text, refusal = self._withdraw(trace)
+        if text is None:
+            return refusal
+        assert trace is not None
+        done = await self._finish(
+            msgspec.structs.replace(text, submitted=None), TextState.CANCELLED, attempts=text.attempts
+        )
+        return None if done else CancelRefusal.OVER
+
+    async def replace(self, link: str, message_id: int, content: Content) -> CancelRefusal | None:
+        """Put other contents of the same length in segments in the place of those that wait."""
+        trace = await self.find(link, message_id)
+        if trace is not None and segments_of(content) != trace.segments:
+            return CancelRefusal.OTHER_LENGTH
+        text, refusal = self._withdraw(trace)
+        if text is None:
+            return refusal
+        assert text.envelope is not None
+        replaced = msgspec.structs.replace(
+            text, envelope=msgspec.structs.replace(text.envelope, content=content)
+        )
+        await self._store_body(replaced)
+        self._queues.of(text.next_link).put(replaced)
+        return None
+
+    def _withdraw(self, trace: Trace | None) -> tuple[Text | None, CancelRefusal]:
+        """Take a text out of its queue, where it can no longer be handed over meanwhile."""
+        if trace is None:
+            return None, CancelRefusal.UNKNOWN_TEXT
+        if trace.state is not TextState.WAITING:
+            return None, CancelRefusal.OVER
+        return self._queues.of(trace.next_link).withdraw(trace.id), CancelRefusal.UNDER_WAY
+
+    async def _store_body(self, text: Text) -> None:
+        key = await self._body_keys.of(text.accepted_at.date())
+        sealed = key.seal(msgspec.msgpack.encode(text.envelope), bound_to_text(text.id))
+        await store.replace_body(self._pool, text.part, text.id, sealed)
+
+    # ---- what was claimed from the database
+
+    async def read_text(self, row: asyncpg.Record) -> Text:
+        """The text of a `delivery` row; raises SealingError when its key is gone."""
+        return Text(
+            row["part"],
+            row["id"],
+            row["source_link"],
+            row["next_link"],
+            row["application"],
+            ReceiptWish(row["receipt_wanted"]),
+            row["accepted_at"],
+            row["expires_at"],
+            await self._open(row, "sealed_body", Envelope),
+            await self._open(row, "sealed_addresses", Submitted),
+            row["attempts"],
+        )
+
+    async def read_receipt(self, row: asyncpg.Record) -> Receipt | None:
+        """The receipt of a `delivery` row at stage 3."""
+        submitted = await self._open(row, "sealed_addresses", Submitted)
+        if submitted is None:
+            return None
+        return Receipt(
+            row["part"],
+            row["id"],
+            row["source_link"],
+            submitted,
+            TextState(row["final_state"]),
+            row["error"] or 0,
+            row["accepted_at"],
+            row["done_at"],
+        )
+
+    async def _open(self, row: asyncpg.Record, column: str, kind: type[Sealed]) -> Sealed | None:
+        if row[column] is None:
+            return None
+        plain = await self._body_keys.open(row[column], bound_to_text(row["id"]))
+        return msgspec.msgpack.decode(plain, type=kind)
+
+
+def is_receipt_due(wish: ReceiptWish, state: TextState) -> bool:
+    """Whether the sender wants to hear of this outcome."""
+    return wish is ReceiptWish.ALWAYS or (wish is ReceiptWish.ON_FAILURE and state is not TextState.DELIVERED)
+
+
+def _log_failure(written: asyncio.Future[bool]) -> None:
+    if not written.cancelled() and written.exception() is not None:
+        log.error("what became of a text could not be written", reason=repr(written.exception()))

@@ -1,0 +1,261 @@
+"""The SQL of texts. Batches go through `accept_messages` and `progress_messages` of migration 0005."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from onecard.database.pool import Connection, Pool, connection
+from onecard.messages.model import Acceptance, Direction, Progress, TextState, Trace
+
+ACCEPT = "SELECT accept_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)"
+PROGRESS = "SELECT progress_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"
+FORGET = "DELETE FROM delivery WHERE part = $1 AND id = ANY ($2)"
+CLAIM = "SELECT * FROM claim_deliveries($1, $2::smallint, $3, $4, $5, $6)"
+OVERDUE = """
+    SELECT * FROM delivery
+     WHERE part = $1
+       AND ((stage = 1 AND node IS NULL AND expires_at <= $2) OR (stage = 2 AND expires_at <= $3))
+     LIMIT $4"""
+ID_BLOCK = 10_000
+"""How many ids one value of the sequence `message_id_block` stands for."""
+
+ACCEPTED, REPEATED = 0, 1
+"""Statuses of `accept_messages` that mean the text is in."""
+
+
+async def accept_batch(pool: Pool, part: int, rows: Sequence[Acceptance]) -> list[int]:
+    """Charge and store texts of one part in one commit; answers the ledger's status of each."""
+    async with connection(pool) as borrowed:
+        statuses = await borrowed.fetchval(
+            ACCEPT,
+            part,
+            rows[-1].accepted_at,
+            [row.id for row in rows],
+            [row.account_id for row in rows],
+            [row.card_id for row in rows],
+            [row.line_id for row in rows],
+            [row.direction for row in rows],
+            [row.application for row in rows],
+            [row.source_link for row in rows],
+            [row.next_link for row in rows],
+            [row.node for row in rows],
+            [row.far for row in rows],
+            [row.segments for row in rows],
+            [row.price_micros for row in rows],
+            [row.rate for row in rows],
+            [row.receipt_wanted for row in rows],
+            [row.expires_at for row in rows],
+            [row.sealed_body for row in rows],
+            [row.sealed_addresses for row in rows],
+        )
+    return statuses or [ACCEPTED] * len(rows)
+
+
+async def progress_batch(pool: Pool, part: int, steps: Sequence[Progress]) -> list[bool]:
+    """Write the steps of texts of one part in one commit; answers for each whether the text was not over yet.
+
+    Steps of one text in the same batch are folded into one, since one statement changes a row once.
+    """
+    folded = list(fold(steps).values())
+    async with connection(pool) as borrowed:
+        stale = await borrowed.fetchval(
+            PROGRESS,
+            part,
+            folded[-1].at,
+            [step.id for step in folded],
+            [step.state for step in folded],
+            [step.handed_over_at for step in folded],
+            [step.remote_id for step in folded],
+            [step.status for step in folded],
+            [step.error for step in folded],
+            [step.attempts for step in folded],
+            [step.next_attempt_at for step in folded],
+            [step.receipt_node for step in folded],
+        )
+    if not stale:
+        return [True] * len(steps)
+    over = set(stale)
+    return [step.id not in over for step in steps]
+
+
+def fold(steps: Sequence[Progress]) -> dict[int, Progress]:
+    """Fold the steps of each text into its last one, which keeps when and as what it was handed over."""
+    folded: dict[int, Progress] = {}
+    for step in steps:
+        earlier = folded.get(step.id)
+        folded[step.id] = step if earlier is None else _later(earlier, step)
+    return folded
+
+
+def _later(earlier: Progress, step: Progress) -> Progress:
+    if earlier.state.is_final:
+        return earlier
+    return Progress(
+        step.id,
+        step.state,
+        step.at,
+        max(earlier.attempts, step.attempts),
+        step.handed_over_at or earlier.handed_over_at,
+        step.remote_id or earlier.remote_id,
+        earlier.status if step.status is None else step.status,
+        step.error,
+        step.next_attempt_at,
+        step.receipt_node,
+    )
+
+
+async def forget_batch(pool: Pool, part: int, ids: Sequence[int]) -> list[None]:
+    """Delete work in progress whose receipt was delivered: nothing is left to do."""
+    async with connection(pool) as borrowed:
+        await borrowed.execute(FORGET, part, list(ids))
+    return [None] * len(ids)
+
+
+class MessageIds:
+    """Ids of texts, taken from the database in blocks, so that a text has its id before it is written."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._next = 0
+        self._end = 0
+        self._refill = asyncio.Lock()
+
+    async def next(self) -> int:
+        """An id that no other text has, on any node; ids of one node rise."""
+        if self._next == self._end:
+            async with self._refill:
+                if self._next == self._end:
+                    await self._take_block()
+        self._next += 1
+        return self._next - 1
+
+    async def _take_block(self) -> None:
+        async with connection(self._pool) as borrowed:
+            last = await borrowed.fetchval("SELECT nextval('message_id_block')")
+        assert isinstance(last, int)
+        self._next, self._end = last - ID_BLOCK + 1, last + 1
+
+
+async def claim(
+    pool: Pool, part: int, stage: int, link: str, node: str, at: datetime, most: int
+) -> list[asyncpg.Record]:
+    """Claim what waits for a link (stage 1) or the receipts due to it (stage 3), most urgent first."""
+    async with connection(pool) as borrowed:
+        rows = await borrowed.fetch(CLAIM, part, stage, link, node, at, most)
+    return sorted(rows, key=lambda row: (not row["application"], row["id"]))
+
+
+async def release(pool: Pool, part: int, ids: Sequence[int], node: str) -> None:
+    """Give claims back, so that any node with a session of the link may have them."""
+    async with connection(pool) as borrowed:
+        await borrowed.execute(
+            "UPDATE delivery SET node = NULL WHERE part = $1 AND id = ANY ($2) AND node = $3",
+            part,
+            list(ids),
+            node,
+        )
+
+
+async def release_all(pool: Pool, parts: Sequence[int], node: str) -> None:
+    """Give back what this node claimed in an earlier life."""
+    async with connection(pool) as borrowed:
+        for part in parts:
+            await borrowed.execute(
+                "UPDATE delivery SET node = NULL WHERE part = $1 AND node = $2", part, node
+            )
+
+
+async def find_handed_over(
+    pool: Pool, parts: Sequence[int], link: str, remote_id: str
+) -> asyncpg.Record | None:
+    """The text that the next hop knows by this id."""
+    async with connection(pool) as borrowed:
+        return await borrowed.fetchrow(
+            "SELECT * FROM delivery WHERE part = ANY ($1) AND stage = 2 AND next_link = $2 AND remote_id = $3"
+            " ORDER BY id DESC LIMIT 1",
+            list(parts),
+            link,
+            remote_id,
+        )
+
+
+async def count_parked(pool: Pool, parts: Sequence[int]) -> dict[str, int]:
+    """How many texts of each link wait unclaimed."""
+    async with connection(pool) as borrowed:
+        rows = await borrowed.fetch(
+            "SELECT next_link, count(*) FROM delivery WHERE part = ANY ($1) AND stage = 1 AND node IS NULL GROUP BY 1",
+            list(parts),
+        )
+    return {row["next_link"]: row["count"] for row in rows}
+
+
+async def find_overdue(
+    pool: Pool, part: int, at: datetime, receipts_until: datetime, most: int
+) -> list[asyncpg.Record]:
+    """Texts that are over: those that wait unclaimed past their validity, and those without a receipt since."""
+    async with connection(pool) as borrowed:
+        return await borrowed.fetch(OVERDUE, part, at, receipts_until, most)
+
+
+async def replace_body(pool: Pool, part: int, message_id: int, sealed_body: bytes) -> None:
+    """Put other contents in the place of those that wait."""
+    async with connection(pool) as borrowed:
+        await borrowed.execute(
+            "UPDATE delivery SET sealed_body = $3 WHERE part = $1 AND id = $2 AND stage = 1",
+            part,
+            message_id,
+            sealed_body,
+        )
+
+
+async def renew_lease(pool: Pool, node: str, until: datetime) -> None:
+    """Say that this node lives."""
+    async with connection(pool) as borrowed:
+        await borrowed.execute(
+            "INSERT INTO node (name, lease_until) VALUES ($1, $2)"
+            " ON CONFLICT (name) DO UPDATE SET lease_until = excluded.lease_until",
+            node,
+            until,
+        )
+
+
+async def find_trace(borrowed: Connection, parts: Sequence[int], message_id: int) -> Trace | None:
+    """The trace of one text."""
+    row = await borrowed.fetchrow(
+        "SELECT * FROM message WHERE part = ANY ($1) AND id = $2", list(parts), message_id
+    )
+    return _trace(row) if row else None
+
+
+async def list_traces(
+    borrowed: Connection, part: int, card_id: int, *, before: int, most: int
+) -> list[Trace]:
+    """The traces of a card's texts, the latest first; `before` is the id to go on from."""
+    rows = await borrowed.fetch(
+        "SELECT * FROM message WHERE part = $1 AND card_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+        part,
+        card_id,
+        before,
+        most,
+    )
+    return [_trace(row) for row in rows]
+
+
+async def delete_traces(borrowed: Connection, part: int, before: datetime) -> int:
+    """Delete the traces of texts that were over before a time; answers how many."""
+    done = await borrowed.execute(
+        "DELETE FROM message m WHERE part = $1 AND accepted_at < $2 AND state >= 3"
+        " AND NOT EXISTS (SELECT FROM delivery d WHERE d.part = m.part AND d.id = m.id)",
+        part,
+        before,
+    )
+    return int(done.split()[-1])
+
+
+def _trace(row: asyncpg.Record) -> Trace:
+    fields = {name: row[name] for name in Trace.__struct_fields__}
+    return Trace(**fields | {"direction": Direction(row["direction"]), "state": TextState(row["state"])})

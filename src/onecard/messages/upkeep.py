@@ -1,0 +1,182 @@
+"""What has to happen to texts as time passes: leases, claims, next attempts, expiry, forgetting.
+
+`Upkeep.run` calls `tick` every second; a test that moves the clock calls `tick` itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from datetime import date, datetime, timedelta
+from typing import TypeVar
+
+import asyncpg
+import structlog
+
+from onecard.database.pool import DatabaseUnavailable, Pool, connection
+from onecard.messages import store
+from onecard.messages.accept import TextAcceptor
+from onecard.messages.handover import Handover
+from onecard.messages.model import Receipt, Text
+from onecard.messages.queues import LinkQueue, Queues
+from onecard.sealing.body_keys import BodyKeys, destroy_body_keys
+from onecard.sealing.keys import SealingError
+from onecard.values.clock import Clock
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+TICK_SECONDS = 1.0
+LEASE = timedelta(seconds=15)
+OVERDUE_MOST = 1_000
+WAITING, RECEIPT_DUE = 1, 3  # stages of `delivery` that can be claimed
+RECEIPT_GRACE = timedelta(hours=1)
+"""How long after a text's validity its receipt may still come."""
+KEY_GRACE = timedelta(days=1)
+"""A body key is destroyed this long after the last text that it may have sealed is over."""
+
+
+class Upkeep:
+    """Keeps one node's queues, claims and lease in order."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        parts: Sequence[int],
+        queues: Queues,
+        acceptor: TextAcceptor,
+        handover: Handover,
+        *,
+        body_keys: BodyKeys,
+        clock: Clock,
+        trace_days: int,
+        validity_most: timedelta,
+    ) -> None:
+        self._pool = pool
+        self._parts = tuple(parts)
+        self._queues = queues
+        self._acceptor = acceptor
+        self._handover = handover
+        self._body_keys = body_keys
+        self._clock = clock
+        self._trace_age = timedelta(days=trace_days)
+        self._key_age = validity_most + KEY_GRACE
+        self._purged_on: date | None = None
+
+    async def begin(self) -> None:
+        """Give back what this node claimed in an earlier life, and take the lease."""
+        await store.release_all(self._pool, self._parts, self._queues.node)
+        await self.tick()
+
+    async def run(self) -> None:
+        """Tick until cancelled. A database that is away only makes it try again."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                await self.tick()
+            except DatabaseUnavailable as error:
+                log.warning("upkeep waits for the database", reason=str(error))
+            except Exception:
+                log.exception("upkeep failed; it goes on")
+
+    async def tick(self) -> None:
+        """Do all that is due."""
+        now = self._clock.now()
+        for queue in self._queues.all():
+            self._expire_waiting(queue, now)
+            queue.wake_postponed(now)
+        await self._renew_lease(now)
+        await self._release_doubtful()
+        for queue in self._queues.all():
+            await (self._claim(queue, now) if queue.is_open else self._release(queue))
+        await self._expire_stored(now)
+        await self._count_parked()
+        await self._purge_daily(now)
+
+    def _expire_waiting(self, queue: LinkQueue, now: datetime) -> None:
+        for text in queue.withdraw_expired(now):
+            self._handover.expire(text)
+
+    async def _renew_lease(self, now: datetime) -> None:
+        """The lease counts from before it was asked for, so that it never ends later here than in the database."""
+        await store.renew_lease(self._pool, self._queues.node, now + LEASE)
+        self._queues.lease_until = now + LEASE
+
+    async def _release_doubtful(self) -> None:
+        """Texts whose commit was lost from sight may be stored as ours and be in no queue: give them back."""
+        doubtful, self._acceptor.doubtful = self._acceptor.doubtful, {}
+        for part in set(doubtful.values()):
+            ids = [message_id for message_id, of_part in doubtful.items() if of_part == part]
+            await store.release(self._pool, part, ids, self._queues.node)
+
+    # ---- claims
+
+    async def _claim(self, queue: LinkQueue, now: datetime) -> None:
+        for part in self._parts:
+            room = queue.most - len(queue)
+            if room > 0:
+                await self._claim_texts(queue, part, now, room)
+            await self._claim_receipts(queue, part, now)
+
+    async def _claim_texts(self, queue: LinkQueue, part: int, now: datetime, room: int) -> None:
+        for row in await store.claim(self._pool, part, WAITING, queue.link, self._queues.node, now, room):
+            text = await _opened(self._handover.read_text(row), row)
+            if text is None:
+                continue
+            if row["next_attempt_at"] > now:
+                queue.postpone(text, row["next_attempt_at"])
+            else:
+                queue.put(text)
+
+    async def _claim_receipts(self, queue: LinkQueue, part: int, now: datetime) -> None:
+        rows = await store.claim(
+            self._pool, part, RECEIPT_DUE, queue.link, self._queues.node, now, queue.most
+        )
+        for row in rows:
+            receipt = await _opened(self._handover.read_receipt(row), row)
+            if receipt is not None:
+                queue.put_receipt(receipt)
+
+    async def _release(self, queue: LinkQueue) -> None:
+        """No session of the link is bound here: let any node have what waits for it."""
+        texts, receipts = queue.drain()
+        for part in self._parts:
+            items: list[Text | Receipt] = [*texts, *receipts]
+            ids = [item.id for item in items if item.part == part]
+            if ids:
+                await store.release(self._pool, part, ids, self._queues.node)
+
+    # ---- ends that nobody reported, and forgetting
+
+    async def _expire_stored(self, now: datetime) -> None:
+        for part in self._parts:
+            for row in await store.find_overdue(self._pool, part, now, now - RECEIPT_GRACE, OVERDUE_MOST):
+                text = await _opened(self._handover.read_text(row), row)
+                if text is not None:
+                    await self._handover.expire(text)
+
+    async def _count_parked(self) -> None:
+        parked = await store.count_parked(self._pool, self._parts)
+        for link in {*parked, *(queue.link for queue in self._queues.all())}:
+            self._queues.of(link).parked = parked.get(link, 0)
+
+    async def _purge_daily(self, now: datetime) -> None:
+        """Forget old traces, and destroy the keys of bodies that are long gone from the database itself."""
+        if self._purged_on == now.date():
+            return
+        async with connection(self._pool) as borrowed:
+            for part in self._parts:
+                await store.delete_traces(borrowed, part, now - self._trace_age)
+            first_day = (now - self._key_age).date()
+            await destroy_body_keys(borrowed, first_day)
+            self._body_keys.forget(first_day)
+        self._purged_on = now.date()
+
+
+async def _opened(read: Awaitable[T], row: asyncpg.Record) -> T | None:
+    """What was sealed in a row; None, and a word in the log, when its key is gone."""
+    try:
+        return await read
+    except SealingError as error:
+        log.error("a text cannot be opened", message=row["id"], reason=str(error))
+        return None

@@ -1,0 +1,156 @@
+"""Decide what becomes of a text. Pure: the entry comes from the directory, the tariff and the routes from memory.
+
+The order of the checks on the way in: the card, lists, bars, off, schedule. A text of an application link (a bank's
+verification code, say) passes lists, off and schedule: only a bar, which the subscriber set on purpose, stops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from onecard.catalogue.model import Tariff
+from onecard.catalogue.rules import find_text_rate, price_text
+from onecard.lines.model import Line, Usage
+from onecard.lines.rules import is_blocked, takes
+from onecard.switching.dialling import read_destination, read_dialled, show_sender
+from onecard.switching.model import (
+    CardEntry,
+    FromCard,
+    LinkRole,
+    Route,
+    TextRefusal,
+    ToCard,
+    ToServiceCode,
+)
+from onecard.values.address import Address, international, unknown
+from onecard.values.card import Imsi
+from onecard.values.phone import E164, BadNumber, parse_msisdn
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Which link a line's outgoing texts leave by, and which link a card is reached by."""
+
+    routes: tuple[Route, ...]
+
+    def role_of(self, link: str) -> LinkRole:
+        return next(route.role for route in self.routes if route.link == link)
+
+    def link_for_line(self, msisdn: E164) -> str | None:
+        """The link with the longest number prefix of the line."""
+        return _longest(
+            (prefix, route.link)
+            for route in self.routes
+            for prefix in route.numbers
+            if msisdn.startswith(prefix)
+        )
+
+    def link_for_card(self, imsi: Imsi) -> str | None:
+        """The link with the longest IMSI prefix of the card."""
+        return _longest(
+            (prefix, route.link) for route in self.routes for prefix in route.cards if imsi.startswith(prefix)
+        )
+
+    def serves(self, link: str, msisdn: E164) -> bool:
+        """Whether the number is in the range of the link's operator."""
+        return any(
+            msisdn.startswith(prefix)
+            for route in self.routes
+            if route.link == link
+            for prefix in route.numbers
+        )
+
+
+def _longest(matches: Iterable[tuple[str, str]]) -> str | None:
+    best = max(matches, key=lambda match: len(match[0]), default=None)
+    return best[1] if best else None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every decision leans on besides the card: configuration and price books, replaced whole when they change."""
+
+    service_code: str
+    routes: Routes
+    tariff: Tariff
+
+
+def decide_text_to_card(
+    entry: CardEntry, called: E164, source: Address, *, role: LinkRole, setting: Setting, at: datetime
+) -> ToCard | TextRefusal:
+    """Decide on a text to one of the card's numbers."""
+    line = entry.line_of(called)
+    refusal = _refusal_on_the_way_in(line, source, role, at)
+    if refusal:
+        return refusal
+    link = setting.routes.link_for_card(entry.card.imsi)
+    if link is None:
+        return TextRefusal.NO_ROUTE
+    shown = _shown_source(line, source, setting.service_code)
+    return ToCard(entry, line, link, shown, international(entry.primary.msisdn), far=source.dialled)
+
+
+def _refusal_on_the_way_in(line: Line, source: Address, role: LinkRole, at: datetime) -> TextRefusal | None:
+    unstoppable = role is LinkRole.APPLICATION
+    if not unstoppable and is_blocked(line, source.dialled):
+        return TextRefusal.SENDER_BLOCKED
+    if line.bar_texts_in:
+        return TextRefusal.TEXTS_BARRED
+    if not unstoppable and not line.switched_on:
+        return TextRefusal.LINE_OFF
+    if not unstoppable and not takes(line, Usage.TEXTS, at):
+        return TextRefusal.OUTSIDE_SCHEDULE
+    return None
+
+
+def _shown_source(line: Line, source: Address, service_code: str) -> Address:
+    """Put the service code and slot before a numeric sender on a secondary line; never cut, never invent."""
+    if line.is_primary or not source.is_numeric:
+        return source
+    try:
+        shown = show_sender(parse_msisdn(source.dialled), line.slot, line.country, service_code)
+    except BadNumber:
+        shown = f"{service_code}{line.slot}{source.digits}"
+    return unknown(shown) if shown and len(shown) <= 20 else source
+
+
+def decide_text_from_card(
+    entry: CardEntry, destination: Address, *, segments: int, setting: Setting, at: datetime
+) -> FromCard | ToServiceCode | TextRefusal:
+    """Decide on a text that the card sends: which line it leaves from is in what was dialled."""
+    dialled = read_dialled(destination.dialled, setting.service_code)
+    if dialled.is_service_code_alone:
+        return ToServiceCode(entry)
+    line = entry.line_in_slot(dialled.slot or 0)
+    if line is None:
+        return TextRefusal.NO_LINE_IN_SLOT
+    if not line.switched_on:
+        return TextRefusal.LINE_OFF
+    try:
+        number = read_destination(dialled.digits, line.country)
+    except BadNumber:
+        return TextRefusal.BAD_DESTINATION
+    return _priced(entry, line, number, segments, setting, at)
+
+
+def _priced(
+    entry: CardEntry, line: Line, number: E164 | str, segments: int, setting: Setting, at: datetime
+) -> FromCard | TextRefusal:
+    rate = find_text_rate(setting.tariff, entry.currency, line.country, number, at)
+    if rate is None:
+        return TextRefusal.NO_RATE
+    link = setting.routes.link_for_line(line.msisdn)
+    if link is None:
+        return TextRefusal.NO_ROUTE
+    return FromCard(
+        entry,
+        line,
+        link,
+        source=international(line.msisdn),
+        destination=international(number) if number.startswith("+") else unknown(number),
+        far=number,
+        rate=rate,
+        price_micros=price_text(rate, segments),
+    )
