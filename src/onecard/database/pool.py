@@ -17,14 +17,17 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 import asyncpg.pool
 import msgspec
+import structlog
 
 from onecard.database.embedded import EmbeddedServer, attach_or_start
 
 VERSION_LEAST = 15
 CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 10.0
 RETRY_DELAY_LEAST_SECONDS = 0.05
 RETRY_DELAY_MOST_SECONDS = 1.0
 
+log = structlog.get_logger(__name__)
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -51,7 +54,9 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # what a connection that is lost in the middle of a message may say
 )
+_REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +103,21 @@ async def open_pool(dsn: str, *, connections_most: int = 10) -> AsyncIterator[Po
     except BaseException:
         pool.terminate()  # work that was cut off may still sit on its connection; do not wait for it
         raise
-    await pool.close()
+    await _close(pool)
 
 
-async def _create_pool(dsn: str, connections_most: int) -> Pool:
+async def _close(pool: Pool) -> None:
     try:
-        return await asyncpg.create_pool(
-            dsn, min_size=1, max_size=connections_most, init=_set_codecs, timeout=CONNECT_SECONDS
-        )
-    except _AWAY as error:
-        raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-        raise DatabaseUnsuitable(f"the database refuses us: {error}") from error
-    except (ValueError, asyncpg.ClientConfigurationError) as error:
-        raise DatabaseUnsuitable(f"the address of the database is not understood: {error}") from error
+        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+    except TimeoutError:  # somebody kept a connection, or the server does not answer
+        pool.terminate()
+
+
+def _create_pool(dsn: str, connections_most: int) -> Pool:
+    """A pool that begins empty: with a least size it would connect by itself, and log each failure to."""
+    return asyncpg.create_pool(
+        dsn, min_size=0, max_size=connections_most, init=_set_codecs, timeout=CONNECT_SECONDS
+    )
 
 
 def _check_version(first: Connection) -> None:
@@ -159,14 +165,18 @@ async def _borrow(pool: Pool) -> Connection:
         return await pool.acquire()
     except _AWAY as error:
         raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
+    except _REFUSED as error:
+        raise DatabaseUnsuitable(f"the database refuses us: {error}") from error
+    except asyncpg.ClientConfigurationError as error:
+        raise DatabaseUnsuitable(f"the address of the database is not understood: {error}") from error
 
 
 async def _give_back(pool: Pool, borrowed: Any) -> None:
+    """A connection that cannot be reset is thrown away by the pool; the work on it is over, well or badly."""
     try:
         await pool.release(borrowed)
     except Exception as error:
-        if not is_away(error):  # a lost connection is thrown away by the pool; its loss was told already
-            raise
+        log.debug("a connection was thrown away", reason=str(error))
 
 
 @asynccontextmanager
