@@ -163,7 +163,7 @@ def _can_run(account: Account | None, command: Sequence[str]) -> bool:
         ended = subprocess.run(  # noqa: S603 (our own program, no shell)
             command, capture_output=True, check=False, **run_as(account)
         )
-    except PermissionError:
+    except OSError:  # not reachable, not for this machine
         return False
     return ended.returncode == 0
 
@@ -176,3 +176,17 @@ def check_reachable(account: Account | None, path: Path) -> None:
         f"the account {account.name}, which runs PostgreSQL when onecard runs as root, cannot reach {path}: "
         f"give every directory above it the x permission, or choose another one such as /var/lib/onecard"
     )
+
+
+def command_of(process: int) -> list[str]:
+    """The words of a living process's command line; none for a dead one or a zombie."""
+    if Path("/proc/self/cmdline").exists():
+        try:
+            line = Path(f"/proc/{process}/cmdline").read_text(errors="replace")
+        except OSError:
+            return []
+        return line.split("\0") if line else []
+    told = subprocess.run(  # noqa: S603 (a program of the system, no shell)
+        ["/bin/ps", "-o", "command=", "-p", str(process)], capture_output=True, check=False
+    )
+    return told.stdout.decode(errors="replace").split()

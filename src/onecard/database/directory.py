@@ -73,16 +73,23 @@ class ServerDirectory:
         except OSError as error:
             raise EmbeddedServerError(f"cannot create {self.root}: {error.strerror}") from error
 
-    def read_or_create_password(self) -> str:
-        """The password of the server's role; made once, at random."""
-        if not self.password.exists():
-            write_whole(self.password, secrets.token_urlsafe(24))
-        return self.password.read_text()
+    def create_password(self) -> str:
+        """Make a password for new data, and keep it before the data is there: data never lacks one."""
+        password = secrets.token_urlsafe(24)
+        write_whole(self.password, password)
+        return password
+
+    def _read_password(self) -> str:
+        try:
+            return self.password.read_text()
+        except OSError as error:
+            reason = f"cannot read the database's password from {self.password}: {error.strerror}"
+            raise EmbeddedServerError(reason) from error
 
     def dsn(self, socket_directory: Path, database: str = DATABASE) -> str:
         """The address of the server that listens in `socket_directory`."""
-        password = self.read_or_create_password()
-        return f"postgresql://{ROLE}:{password}@/{database}?host={quote(str(socket_directory), safe='/')}"
+        place = quote(str(socket_directory), safe="/")
+        return f"postgresql://{ROLE}:{self._read_password()}@/{database}?host={place}"
 
 
 def default_directory() -> Path:
@@ -101,6 +108,16 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     Path(name).rename(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class DirectoryLock:

@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: initialised, started, watched and stopped by onecard.
 
-The process that starts it owns it and holds the lock of its directory; other processes attach. When PostgreSQL
-dies it is started again under the same address. When its owner is killed, the next owner stops what was left
-and starts its own.
+The process that starts it owns it and holds the lock of its directory; other processes attach. When
+PostgreSQL dies it is started again under the same address. When its owner is killed, the next owner stops
+what was left and starts its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Self, TypeVar
 import asyncpg
 import structlog
 
-from onecard.database.binaries import Binaries, check_reachable, choose_account, find_binaries
+from onecard.database.binaries import Binaries, check_reachable, choose_account, command_of, find_binaries
 from onecard.database.directory import (
     DATABASE,
     ROLE,
@@ -36,6 +36,7 @@ from onecard.database.directory import (
     default_directory,
     find_owner,
     read_state,
+    sync_directory,
     write_state,
     write_whole,
 )
@@ -59,6 +60,7 @@ STOP_SECONDS = (
 START_ATTEMPTS = 6
 RESTART_DELAY_MOST_SECONDS = 10.0
 STEADY_SECONDS = 60.0  # a server that ran so long is not in a loop of crashes
+LOG_CHECK_SECONDS = 60.0
 LOG_MOST_BYTES = 16 * 1024 * 1024
 SOCKET_PATH_MOST_BYTES = 100  # sun_path holds 104 to 108
 
@@ -200,7 +202,7 @@ class EmbeddedServer:
 
     async def _wait_for_end(self) -> int:
         assert self._child is not None
-        while not await self._child.wait(STEADY_SECONDS):
+        while not await self._child.wait(LOG_CHECK_SECONDS):
             _bound_log(self._paths.log)
         return self._child.process.returncode
 
@@ -222,14 +224,15 @@ class EmbeddedServer:
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
                 return await self._launch()
-            except EmbeddedServerError:
-                if attempt == START_ATTEMPTS:
+            except EmbeddedServerError as error:
+                if attempt == START_ATTEMPTS or "shared memory block" not in str(error):
                     raise
                 await asyncio.sleep(0.1 * 2**attempt)
         return None
 
     async def _launch(self) -> None:
         _remove_stale_pid_file(self._paths)
+        _empty(self._socket_directory)
         _bound_log(self._paths.log)
         begin = _size(self._paths.log)
         self._child = self._spawn()
@@ -359,9 +362,8 @@ def _prepare(paths: ServerDirectory, *, sync: bool) -> Binaries:
     account = choose_account(paths.data)
     check_reachable(account, paths.root)
     binaries = find_binaries(account)
-    password = paths.read_or_create_password()
     if not paths.data.exists():
-        _initialise(paths, binaries, password, sync=sync)
+        _initialise(paths, binaries, sync=sync)
     _check_version(paths.data, binaries)
     return binaries
 
@@ -375,17 +377,18 @@ def _check_version(data: Path, binaries: Binaries) -> None:
         )
 
 
-def _initialise(paths: ServerDirectory, binaries: Binaries, password: str, *, sync: bool) -> None:
+def _initialise(paths: ServerDirectory, binaries: Binaries, *, sync: bool) -> None:
     """Make the data beside its place and move it there whole, so that a crash leaves nothing half made."""
     for leftover in paths.root.glob("initialising-*"):
         shutil.rmtree(leftover)
     scratch = Path(tempfile.mkdtemp(dir=paths.root, prefix="initialising-"))
     secret = scratch / "password"
-    write_whole(secret, password)
+    write_whole(secret, paths.create_password())
     _give(binaries, secret, scratch)
     arguments = ["--no-instructions", *([] if sync else ["--no-sync"])]
     binaries.run("initdb", "-D", str(scratch / "data"), "--pwfile", str(secret), *_INITDB, *arguments)
     (scratch / "data").rename(paths.data)
+    sync_directory(paths.root)  # else a power cut might take the data back
     shutil.rmtree(scratch)
 
 
@@ -456,6 +459,12 @@ def _remove_stale_pid_file(paths: ServerDirectory) -> None:
         (paths.data / "postmaster.pid").unlink(missing_ok=True)
 
 
+def _empty(directory: Path) -> None:
+    """A socket's lock file holds a process id too, with the same trap."""
+    for leftover in directory.iterdir():
+        leftover.unlink()
+
+
 def _pid_file_lines(paths: ServerDirectory) -> list[str]:
     try:
         return (paths.data / "postmaster.pid").read_text().splitlines()
@@ -475,21 +484,8 @@ def _ready_process(paths: ServerDirectory) -> int | None:
 
 
 def _runs_postgres_here(process: int, paths: ServerDirectory) -> bool:
-    command = _command_of(process)
+    command = command_of(process)
     return Path(command[0]).name == "postgres" and str(paths.data) in command if command else False
-
-
-def _command_of(process: int) -> list[str]:
-    """The words of a living process's command line; none for a dead one or a zombie."""
-    if Path("/proc/self/cmdline").exists():
-        try:
-            return Path(f"/proc/{process}/cmdline").read_text(errors="replace").split("\0")
-        except OSError:
-            return []
-    told = subprocess.run(  # noqa: S603 (a program of the system, no shell)
-        ["/bin/ps", "-o", "command=", "-p", str(process)], capture_output=True, check=False
-    )
-    return told.stdout.decode(errors="replace").split()
 
 
 def _open_private(path: str, flags: int) -> int:
