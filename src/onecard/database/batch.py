@@ -38,10 +38,10 @@ class BatchWriter(Generic[Request, Answer]):
     """Collects requests and hands them to `write`, one batch at a time, in the order they came.
 
     `write` gets 1 to `most` requests and returns one answer for each, in order. It must be idempotent: when
-    the connection is lost under it, the same batch is written again until the database is back, or until it
-    has been away for `away_most_seconds`; then the batch's futures get DatabaseUnavailable, and so do those
-    of later batches at their first failure, until the database is back. Any other exception of `write` goes
-    to the futures of that batch alone.
+    the database is away (`is_away`, or any OSError, as it speaks to nobody else), the same batch is written
+    again until the database is back, or until it has been away for `away_most_seconds`; then the batch's
+    futures get DatabaseUnavailable, and so do those of later batches at their first failure, until the
+    database is back. Any other exception of `write` goes to the futures of that batch alone.
 
     To be made inside the running event loop, and closed with `close`.
     """
@@ -138,7 +138,7 @@ class BatchWriter(Generic[Request, Answer]):
             try:
                 results = await self._write(requests)
             except Exception as error:
-                if not is_away(error):
+                if not (is_away(error) or isinstance(error, OSError)):
                     raise
                 self._check_patience(error)
             else:
