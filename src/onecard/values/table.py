@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K")
 
+CHUNK_SIZE = 2000
 PROBLEMS_MOST = 1000
 """After so many faults the file is not read further."""
 
@@ -73,7 +75,7 @@ def parse_rows(
             yield Problem(place, str(error))
 
 
-def in_chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+def _in_chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
     """Cut into lists of at most `size`."""
     iterator = iter(rows)
     while chunk := list(islice(iterator, size)):
@@ -103,3 +105,37 @@ def _read_row(
         return Problem(f"line {line}", f"has {len(cells)} cells where the header has {len(columns)}")
     absent = dict.fromkeys(optional, "")
     return Row(line, absent | dict(zip(columns, (cell.strip() for cell in cells), strict=True)))
+
+
+async def take_rows(
+    rows: Iterable[tuple[str, T] | Problem],
+    insert: Callable[[Sequence[T]], Awaitable[set[K]]],
+    *,
+    key: Callable[[T], K],
+    taken: str,
+) -> int:
+    """Insert all values a chunk at a time, and return how many; or raise `BadTable` so that none stays.
+
+    `insert` answers with the keys it added; for the others the problem is `taken`. To be called in a
+    transaction.
+    """
+    count = 0
+    problems: list[Problem] = []
+    for chunk in _in_chunks(rows, CHUNK_SIZE):
+        good = [row for row in chunk if not isinstance(row, Problem)]
+        problems += [row for row in chunk if isinstance(row, Problem)]
+        added = await insert([value for _, value in good])
+        count += len(added)
+        for place, value in good:
+            if key(value) not in added:
+                problems.append(Problem(place, f"{key(value)} {taken}"))
+            added.discard(key(value))  # a second row of this chunk with the same key was not added
+        if len(problems) >= PROBLEMS_MOST:
+            break
+    if problems:
+        raise BadTable(sorted(problems, key=_line_of)[:PROBLEMS_MOST])
+    return count
+
+
+def _line_of(problem: Problem) -> int:
+    return int(problem.place.removeprefix("line "))
