@@ -24,6 +24,9 @@ UPDATE_SEALED = "UPDATE subscriber SET sealed_contact = $3 WHERE part = $1 AND i
 UPDATE_LANGUAGE = "UPDATE subscriber SET language = $3 WHERE part = $1 AND id = $2"
 ERASE = "UPDATE subscriber SET sealed_contact = NULL, erased_at = $3 WHERE part = $1 AND id = $2"
 
+# The language of a card's subscriber is held with the card in every node's memory.
+RECORD_CHANGES = "SELECT record_change('card', id, $3) FROM card WHERE part = $1 AND subscriber_id = $2"
+
 
 async def next_part(connection: Connection) -> int:
     """The part whose turn it is to take a new subscriber."""
@@ -77,6 +80,11 @@ async def update_language(connection: Connection, part: int, subscriber_id: int,
 
 async def erase_contact(connection: Connection, part: int, subscriber_id: int, at: datetime) -> None:
     await connection.execute(ERASE, part, subscriber_id, at)
+
+
+async def record_changes(connection: Connection, part: int, subscriber_id: int, at: datetime) -> None:
+    """Tell every node to forget what it holds of the subscriber's cards."""
+    await connection.execute(RECORD_CHANGES, part, subscriber_id, at)
 
 
 def _subscriber(row: asyncpg.Record | None) -> Subscriber | None:

@@ -1,0 +1,135 @@
+"""What is done to subscribers. Every action is one transaction, or a part of its caller's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from onecard import audit, ledger
+from onecard.database.pool import Connection
+from onecard.sealing.keys import MasterKey
+from onecard.sealing.subscriber_keys import (
+    create_subscriber_key,
+    destroy_subscriber_key,
+    get_subscriber_key,
+)
+from onecard.subscribers import store
+from onecard.subscribers.model import Contact, Subscriber, SubscriberRefusal
+from onecard.values.language import Language
+from onecard.values.money import Currency
+
+
+async def create_subscriber(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    master: MasterKey,
+    contact: Contact,
+    language: Language,
+    currency: Currency,
+) -> Subscriber:
+    """Take in a subscriber: an account in the part whose turn it is, and the contact details sealed."""
+    async with connection.transaction():
+        part = await store.next_part(connection)
+        account_id = await ledger.open_account(connection, part, currency, at)
+        subscriber_id = await store.next_id(connection)
+        subscriber = Subscriber(part, subscriber_id, account_id, language, created_at=at, erased_at=None)
+        key = await create_subscriber_key(connection, master, part, subscriber_id)
+        sealed = key.seal(msgspec.json.encode(contact), _bound_to(part, subscriber_id))
+        await store.insert_subscriber(connection, subscriber, sealed)
+        await _record(connection, at, actor, "create_subscriber", subscriber)
+    return subscriber
+
+
+async def read_contact(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    master: MasterKey,
+    part: int,
+    subscriber_id: int,
+    reason: str,
+) -> Contact | SubscriberRefusal:
+    """Open a subscriber's contact details; who looked, and what for, is written down."""
+    async with connection.transaction():
+        subscriber = await _lock(connection, part, subscriber_id)
+        if isinstance(subscriber, SubscriberRefusal):
+            return subscriber
+        key = await get_subscriber_key(connection, master, part, subscriber_id)
+        sealed = await store.get_sealed_contact(connection, part, subscriber_id)
+        contact = msgspec.json.decode(key.open(sealed, _bound_to(part, subscriber_id)), type=Contact)
+        await _record(connection, at, actor, "read_contact", subscriber, reason=reason)
+    return contact
+
+
+async def change_contact(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    master: MasterKey,
+    part: int,
+    subscriber_id: int,
+    contact: Contact,
+) -> Subscriber | SubscriberRefusal:
+    """Put other contact details in place of the old ones."""
+    async with connection.transaction():
+        subscriber = await _lock(connection, part, subscriber_id)
+        if isinstance(subscriber, SubscriberRefusal):
+            return subscriber
+        key = await get_subscriber_key(connection, master, part, subscriber_id)
+        sealed = key.seal(msgspec.json.encode(contact), _bound_to(part, subscriber_id))
+        await store.update_sealed_contact(connection, part, subscriber_id, sealed)
+        await _record(connection, at, actor, "change_contact", subscriber)
+    return subscriber
+
+
+async def change_language(
+    connection: Connection, at: datetime, *, actor: str, part: int, subscriber_id: int, language: Language
+) -> Subscriber | SubscriberRefusal:
+    """Speak to a subscriber in another language from now on."""
+    async with connection.transaction():
+        subscriber = await _lock(connection, part, subscriber_id)
+        if isinstance(subscriber, SubscriberRefusal):
+            return subscriber
+        changed = replace(subscriber, language=language)
+        await store.update_language(connection, part, subscriber_id, language)
+        await store.record_changes(connection, part, subscriber_id, at)
+        await _record(connection, at, actor, "change_language", subscriber, language=language.value)
+    return changed
+
+
+async def erase_subscriber(
+    connection: Connection, at: datetime, *, actor: str, part: int, subscriber_id: int
+) -> Subscriber | SubscriberRefusal:
+    """Erase the contact details for good: the key is destroyed. Account, cards and lines stay."""
+    async with connection.transaction():
+        subscriber = await _lock(connection, part, subscriber_id)
+        if isinstance(subscriber, SubscriberRefusal):
+            return subscriber
+        await destroy_subscriber_key(connection, part, subscriber_id)
+        await store.erase_contact(connection, part, subscriber_id, at)
+        await _record(connection, at, actor, "erase_subscriber", subscriber)
+    return replace(subscriber, erased_at=at)
+
+
+async def _lock(connection: Connection, part: int, subscriber_id: int) -> Subscriber | SubscriberRefusal:
+    subscriber = await store.lock_subscriber(connection, part, subscriber_id)
+    if subscriber is None:
+        return SubscriberRefusal.UNKNOWN_SUBSCRIBER
+    return SubscriberRefusal.ERASED if subscriber.erased_at else subscriber
+
+
+async def _record(
+    connection: Connection, at: datetime, actor: str, action: str, subscriber: Subscriber, **detail: str
+) -> None:
+    subject = f"subscriber:{subscriber.id}"
+    await audit.record(connection, at, actor=actor, action=action, subject=subject, detail=detail)
+
+
+def _bound_to(part: int, subscriber_id: int) -> bytes:
+    return b"contact:%d:%d" % (part, subscriber_id)
