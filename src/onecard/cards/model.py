@@ -45,6 +45,8 @@ class CardRefusal(Enum):
     UNKNOWN_SIM = "unknown_sim"
     SIM_NOT_IN_STOCK = "sim_not_in_stock"
     NO_NUMBER_FREE = "no_number_free"
+    NUMBER_NOT_FREE = "number_not_free"
+    UNKNOWN_SUBSCRIBER = "unknown_subscriber"
     UNKNOWN_CARD = "unknown_card"
     CARD_ENDED = "card_ended"
     ALREADY_ACTIVE = "already_active"
