@@ -123,7 +123,6 @@ class LineRefusal(Enum):
 
     UNKNOWN_CARD = "unknown_card"
     CARD_ENDED = "card_ended"
-    CARD_NOT_ACTIVE = "card_not_active"
     UNKNOWN_LINE = "unknown_line"
     UNKNOWN_APPLICATION = "unknown_application"
     ALREADY_DECIDED = "already_decided"

@@ -12,7 +12,16 @@ import phonenumbers
 from phonenumbers import timezone
 
 from onecard.cards.model import Card, CardState
-from onecard.lines.model import Line, LineLimits, LineRefusal, Usage, Window
+from onecard.lines.model import (
+    Application,
+    ApplicationState,
+    Line,
+    LineLimits,
+    LineRefusal,
+    Usage,
+    Verification,
+    Window,
+)
 from onecard.values.phone import (
     E164,
     BadNumber,
@@ -82,6 +91,19 @@ def decide_application(
     if applications_this_month >= limits.applications_a_month_most:
         return LineRefusal.TOO_MANY_APPLICATIONS
     return None
+
+
+def decide_outcome(application: Application, verification: Verification, at: datetime) -> Verification:
+    """The outcome that counts: what comes when the time is over is a time-out."""
+    assert application.state is ApplicationState.APPLIED
+    return Verification.TIME_OUT if at >= application.expires_at else verification
+
+
+def decide_end(line: Line, at: datetime) -> LineRefusal | None:
+    """Whether the end of a line may be confirmed now; None is yes."""
+    if line.ending_until is None:
+        return LineRefusal.NOT_ENDING
+    return LineRefusal.CONFIRMATION_TOO_LATE if at > line.ending_until else None
 
 
 def month_of(at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
