@@ -463,7 +463,7 @@ class Session:
         self._output.append(encode_pdu(Pdu(command, status, sequence, body)))
 
     def _fit_to_version(self, message: ShortMessage) -> ShortMessage:
-        """Leave optional parameters out for a peer of version 3.3 (section 1.3: they must not be sent there).
+        """Leave optional parameters out for a peer of version 3.3 (they must not be sent there).
 
         A body too long for short_message keeps message_payload: there is no other way to carry it.
         """
