@@ -140,7 +140,7 @@ class DirectoryLock:
 
     @classmethod
     def _try(cls, path: Path) -> DirectoryLock | None:
-        descriptor = _open_lock(path)
+        descriptor = _open_lock(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -155,9 +155,11 @@ class DirectoryLock:
         os.close(self._descriptor)
 
 
-def _open_lock(path: Path) -> int:
+def _open_lock(path: Path, flags: int) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise EmbeddedServerError(f"cannot use the directory {path.parent}: {error.strerror}") from error
 
@@ -172,9 +174,10 @@ def find_owner(directory: ServerDirectory) -> int | None:
 
     Asking takes a shared lock for an instant, which is why `acquire` tries more than once.
     """
-    if not directory.lock.exists():
+    try:
+        descriptor = _open_lock(directory.lock, os.O_RDWR)
+    except FileNotFoundError:
         return None
-    descriptor = _open_lock(directory.lock)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

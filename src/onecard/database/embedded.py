@@ -134,7 +134,7 @@ class EmbeddedServer:
         `settings` go over `default_settings()`. `wait_seconds` is how long an owner that is just stopping is
         waited for. Raises DirectoryInUse, or EmbeddedServerError with the reason.
         """
-        paths = ServerDirectory((directory or default_directory()).absolute())
+        paths = _find_paths(directory)
         lock = await DirectoryLock.acquire(paths, wait_seconds)
         try:
             return await cls._start_locked(paths, lock, {**default_settings(), **(settings or {})})
@@ -203,7 +203,8 @@ class EmbeddedServer:
     async def _wait_for_end(self) -> int:
         assert self._child is not None
         while not await self._child.wait(LOG_CHECK_SECONDS):
-            _bound_log(self._paths.log)
+            with contextlib.suppress(OSError):  # no room for the copy: look again later
+                _bound_log(self._paths.log)
         return self._child.process.returncode
 
     async def _restart(self, delay_seconds: float) -> float:
@@ -213,7 +214,7 @@ class EmbeddedServer:
             delay_seconds = min(2 * delay_seconds, RESTART_DELAY_MOST_SECONDS)
             try:
                 await self._launch()
-            except EmbeddedServerError as error:
+            except (EmbeddedServerError, OSError) as error:  # a full disk, say: try until it is not
                 log.error("the database server does not start", reason=str(error))
                 continue
             log.warning("the database server runs again", server_process=self.process_id)
@@ -312,7 +313,7 @@ async def attach(directory: Path | None = None, *, wait_seconds: float = 30.0) -
 
     Raises DirectoryNotServed where no process owns the directory.
     """
-    paths = ServerDirectory((directory or default_directory()).absolute())
+    paths = _find_paths(directory)
     loop = asyncio.get_running_loop()
     give_up = loop.time() + wait_seconds
     while (owner := find_owner(paths)) is not None:
@@ -323,6 +324,11 @@ async def attach(directory: Path | None = None, *, wait_seconds: float = 30.0) -
             raise EmbeddedServerError(f"process {owner} owns {paths.root} but its server is not ready")
         await asyncio.sleep(0.05)
     raise DirectoryNotServed(f"no server runs in {paths.root}")
+
+
+def _find_paths(directory: Path | None) -> ServerDirectory:
+    """Without symbolic links: a leftover server is known by the path it was started with."""
+    return ServerDirectory((directory or default_directory()).resolve())
 
 
 def _read_state_allowed(paths: ServerDirectory) -> tuple[int, Path] | None:
