@@ -18,7 +18,7 @@ from onecard.values.alphabet import (
     split_udh,
 )
 
-GSM_7BIT, LATIN_1, UCS2, OCTETS = 0x00, 0x03, 0x08, 0x04
+GSM_7BIT, ASCII, LATIN_1, OCTETS, UCS2 = 0x00, 0x01, 0x03, 0x04, 0x08
 GSM_CHARACTERS = decode_gsm7(bytes(code for code in range(128) if code != 0x1B)) + "\f^{}\\[~]|€"
 GSM_TEXT = st.text(st.sampled_from(GSM_CHARACTERS))
 HEADER = b"\x05\x00\x03\x2a\x02\x01"
@@ -128,6 +128,10 @@ def test_any_octets_are_text_or_none(octets: bytes, data_coding: int) -> None:
         (b"a" * 152 + b"\x1be" * 77, GSM_7BIT, False, 3),
         (b"a" * 152 + b"\x1be" * 76, GSM_7BIT, False, 2),
         (b"a" * 160, 0xF0, False, 1),
+        (b"a" * 160, ASCII, False, 1),
+        (b"a" * 161, ASCII, False, 2),
+        (b"[" * 81, ASCII, False, 2),
+        (b"`" * 160, ASCII, False, 1),
         (b"a" * 140, LATIN_1, False, 1),
         (b"a" * 141, LATIN_1, False, 2),
         (b"a" * 268, OCTETS, False, 2),

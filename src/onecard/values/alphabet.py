@@ -183,10 +183,20 @@ def count_segments(body: bytes, data_coding: int, *, has_udh: bool) -> int:
     """
     header, rest = split_udh(body) if has_udh else (b"", body)
     alphabet = read_data_coding(data_coding).alphabet
+    if alphabet is Alphabet.ASCII:
+        rest, alphabet = _ascii_as_septets(rest), Alphabet.GSM_7BIT
     if len(rest) <= _room(len(header), alphabet):
         return 1
     header_octets = (len(header) or 1) + _CONCATENATION_OCTETS
     return len(_cut(rest, max(_room(header_octets, alphabet), 2), alphabet))
+
+
+def _ascii_as_septets(octets: bytes) -> bytes:
+    """Write ASCII as the radio network has it: no data coding says ASCII there, so it goes in GSM septets.
+
+    Where a character is lacking, the network puts one septet in its place.
+    """
+    return encode_gsm7(octets.decode("ascii", errors="replace")) or octets
 
 
 class Segment(NamedTuple):
