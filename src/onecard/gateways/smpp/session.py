@@ -156,11 +156,6 @@ class Session:
         return tuple(sequence for sequence, (command, _) in self._sent.items() if command in _TEXTS)
 
     @property
-    def awaiting_answer_count(self) -> int:
-        """How many received requests the owner has yet to answer."""
-        return len(self._received)
-
-    @property
     def next_tick(self) -> float:
         """The time at which `tick` has something to do; infinite when `closed`."""
         if self.closed:
