@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -47,6 +48,21 @@ def data_directory() -> Iterator[Path]:
     """A fresh place for a server's data (not made yet), with a short path, for root and others alike."""
     with _open_directory() as parent:
         yield parent / "data"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _made_directory() -> AsyncIterator[Path]:
+    with _open_directory() as parent:
+        async with await EmbeddedServer.start(parent / "data", settings=FAST_AND_UNSAFE):
+            pass
+        yield parent / "data"
+
+
+@pytest.fixture
+def made_directory(_made_directory: Path, data_directory: Path) -> Path:
+    """As `data_directory`, with the data of a first start in it: quicker where that is not what is tested."""
+    subprocess.run(["cp", "-a", str(_made_directory), str(data_directory)], check=True)
+    return data_directory
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

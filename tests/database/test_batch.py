@@ -110,7 +110,7 @@ async def test_a_waiter_that_is_cancelled_disturbs_no_other(
     tasks[1].cancel()
     recorder.open.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert (results[0], results[2]) == (0, 20)
+    assert [results[0], results[2]] == [0, 20]
     assert isinstance(results[1], asyncio.CancelledError)
 
 
@@ -119,7 +119,7 @@ async def test_a_batch_is_written_again_when_the_connection_is_lost(
     writer: BatchWriter[int, int], recorder: Recorder, lost: Exception
 ) -> None:
     recorder.failures = [lost, lost]
-    assert await asyncio.gather(writer.submit(1), writer.submit(2)) == [10, 20]
+    assert await asyncio.gather(*(writer.submit(number) for number in (1, 2))) == [10, 20]
     assert recorder.batches == [[1, 2]] * 3
 
 
@@ -154,11 +154,24 @@ async def test_close_writes_what_waits_and_takes_no_more(recorder: Recorder) -> 
     await writer.close()
 
 
+async def test_those_who_wait_are_cancelled_with_the_writer(recorder: Recorder) -> None:
+    writer = BatchWriter(recorder.write, most=1, queue_most=8)
+    recorder.open.clear()
+    answers = [writer.submit_nowait(number) for number in range(3)]
+    await asyncio.sleep(0.01)
+    (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "batch writer")
+    task.cancel()
+    await asyncio.wait([task, *answers])
+    assert all(answer.cancelled() for answer in answers)
+    with pytest.raises(WriterClosed):
+        writer.submit_nowait(9)
+
+
 async def test_every_answered_request_is_in_a_database_that_is_killed_under_load(
-    data_directory: Path,
+    made_directory: Path,
 ) -> None:
     settings = {"shared_buffers": "128MB", "fsync": "off"}
-    async with open_database(None, data_directory, settings=settings) as database:
+    async with open_database(None, made_directory, settings=settings) as database:
         assert database.server is not None
         await database.pool.execute("CREATE TABLE event (id integer PRIMARY KEY, repeats integer DEFAULT 0)")
         writer: BatchWriter[int, int] = BatchWriter(lambda ids: _insert(database, ids), most=100)

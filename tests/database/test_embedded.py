@@ -78,21 +78,21 @@ async def test_the_first_start_makes_a_database_in_utf8_with_checksums(data_dire
         assert await query(server.dsn, "SHOW fsync") == "on"
 
 
-async def test_settings_go_over_the_defaults(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings={**SMALL, "work_mem": "7MB"}) as server:
+async def test_settings_go_over_the_defaults(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings={**SMALL, "work_mem": "7MB"}) as server:
         assert await query(server.dsn, "SHOW work_mem") == "7MB"
 
 
-async def test_a_wrong_password_is_refused(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
-        wrong = server.dsn.replace(ServerDirectory(data_directory).password.read_text(), "guess")
+async def test_a_wrong_password_is_refused(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
+        wrong = server.dsn.replace(ServerDirectory(made_directory).password.read_text(), "guess")
         with pytest.raises(asyncpg.InvalidPasswordError):
             await query(wrong, "SELECT 1")
 
 
-async def test_files_with_secrets_are_private(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
-        paths = ServerDirectory(data_directory)
+async def test_files_with_secrets_are_private(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
+        paths = ServerDirectory(made_directory)
         for file in (paths.password, paths.state, paths.log, paths.lock):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         socket_directory = socket_of(server.dsn)
@@ -100,13 +100,13 @@ async def test_files_with_secrets_are_private(data_directory: Path) -> None:
             assert stat.S_IMODE(directory.stat().st_mode) == 0o700, directory
 
 
-async def test_a_restart_keeps_the_data_and_leaves_nothing_behind(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
+async def test_a_restart_keeps_the_data_and_leaves_nothing_behind(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
         await query(server.dsn, "CREATE TABLE kept AS SELECT 7 AS number")
         socket_directory = socket_of(server.dsn)
     assert not socket_directory.exists()
-    assert not ServerDirectory(data_directory).state.exists()
-    async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
+    assert not ServerDirectory(made_directory).state.exists()
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
         assert await query(server.dsn, "SELECT number FROM kept") == 7
 
 
@@ -116,20 +116,20 @@ async def test_a_deep_directory_works_though_socket_paths_are_short(data_directo
         assert await query(server.dsn, "SELECT 1") == 1
 
 
-async def test_a_second_owner_is_refused_and_told_who_holds_the_directory(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
+async def test_a_second_owner_is_refused_and_told_who_holds_the_directory(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
         with pytest.raises(DirectoryInUse, match=f"in use by process {os.getpid()};"):
-            await EmbeddedServer.start(data_directory, wait_seconds=0.1)
+            await EmbeddedServer.start(made_directory, wait_seconds=0.1)
         assert await query(server.dsn, "SELECT 1") == 1
 
 
-async def test_another_process_is_refused_and_can_attach(data_directory: Path) -> None:
-    with owner_process(str(data_directory)) as (owner, told):
+async def test_another_process_is_refused_and_can_attach(made_directory: Path) -> None:
+    with owner_process(str(made_directory)) as (owner, told):
         with pytest.raises(DirectoryInUse, match=f"in use by process {owner.pid};"):
-            await EmbeddedServer.start(data_directory, wait_seconds=0.1)
-        server = await attach(data_directory)
+            await EmbeddedServer.start(made_directory, wait_seconds=0.1)
+        server = await attach(made_directory)
         assert server.dsn == told["dsn"]
-        async with open_database(None, data_directory) as database:
+        async with open_database(None, made_directory) as database:
             assert database.server is None
             assert await database.pool.fetchval("SELECT 1") == 1
 
@@ -151,9 +151,9 @@ async def test_attach_or_start_makes_one_owner_of_many(data_directory: Path) -> 
     await owners[0].stop()
 
 
-async def test_a_killed_server_is_started_again_with_every_committed_row(data_directory: Path) -> None:
+async def test_a_killed_server_is_started_again_with_every_committed_row(made_directory: Path) -> None:
     async with (
-        await EmbeddedServer.start(data_directory, settings=SMALL) as server,
+        await EmbeddedServer.start(made_directory, settings=SMALL) as server,
         open_pool(server.dsn) as pool,
     ):
         await pool.execute("CREATE TABLE row (number integer PRIMARY KEY)")
@@ -186,9 +186,9 @@ async def _until_longer(committed: list[int], goal: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_killed_session_does_not_stop_the_server(data_directory: Path) -> None:
+async def test_a_killed_session_does_not_stop_the_server(made_directory: Path) -> None:
     async with (
-        await EmbeddedServer.start(data_directory, settings=SMALL) as server,
+        await EmbeddedServer.start(made_directory, settings=SMALL) as server,
         open_pool(server.dsn) as pool,
     ):
         before = server.process_id
@@ -215,31 +215,55 @@ async def _until_lost(pool: Any) -> None:
 
 
 @pytest.mark.parametrize("server_too", [False, True])
-async def test_the_next_owner_takes_over_from_a_killed_one(data_directory: Path, server_too: bool) -> None:
-    with owner_process(str(data_directory)) as (owner, told):
+async def test_the_next_owner_takes_over_from_a_killed_one(made_directory: Path, server_too: bool) -> None:
+    with owner_process(str(made_directory)) as (owner, told):
         await query(told["dsn"], "CREATE TABLE kept AS SELECT 7 AS number")
         owner.kill()
         owner.wait()
         if server_too:
             os.kill(told["server_process"], signal.SIGKILL)
-    async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
         assert server.process_id != told["server_process"]
         assert await query(server.dsn, "SELECT number FROM kept") == 7
         assert not socket_of(told["dsn"]).exists()
     assert not binaries.command_of(told["server_process"])
 
 
-async def test_a_process_id_that_is_used_again_does_not_keep_the_server_from_starting(
-    data_directory: Path,
-) -> None:
+async def test_a_server_left_under_another_name_of_the_directory_is_taken_over(data_directory: Path) -> None:
+    data_directory.mkdir(mode=0o711)
+    alias = data_directory / "alias"
+    alias.symlink_to(data_directory / "real")
+    with owner_process(str(data_directory / "real")) as (owner, told):
+        owner.kill()
+        owner.wait()
+    async with await EmbeddedServer.start(alias, settings=SMALL) as server:
+        assert await query(server.dsn, "SELECT 1") == 1
+    assert not binaries.command_of(told["server_process"])
+
+
+async def test_a_start_that_is_cancelled_gives_the_directory_up(data_directory: Path) -> None:
+    for moment_seconds in (0.0, 0.1, 0.4, 1.0):
+        starting = asyncio.create_task(EmbeddedServer.start(data_directory, settings=SMALL))
+        await asyncio.sleep(moment_seconds)
+        starting.cancel()
+        await asyncio.wait([starting])
+        if not starting.cancelled():
+            await starting.result().stop()
     async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
-        left = (ServerDirectory(data_directory).data / "postmaster.pid").read_text()
+        assert await query(server.dsn, "SELECT 1") == 1
+
+
+async def test_a_process_id_that_is_used_again_does_not_keep_the_server_from_starting(
+    made_directory: Path,
+) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
+        left = (ServerDirectory(made_directory).data / "postmaster.pid").read_text()
         first = str(server.process_id)
-    stranger = binaries.Binaries(Path("/bin"), binaries.choose_account(ServerDirectory(data_directory).data))
+    stranger = binaries.Binaries(Path("/bin"), binaries.choose_account(ServerDirectory(made_directory).data))
     with stranger.start("sleep", "60", output=subprocess.DEVNULL) as sleeper:
-        pid_file = ServerDirectory(data_directory).data / "postmaster.pid"
+        pid_file = ServerDirectory(made_directory).data / "postmaster.pid"
         pid_file.write_text(left.replace(first, str(sleeper.pid), 1))
-        async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
+        async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
             assert await query(server.dsn, "SELECT 1") == 1
         assert sleeper.poll() is None
         sleeper.kill()
@@ -253,38 +277,38 @@ async def test_a_half_made_directory_is_made_anew(data_directory: Path) -> None:
     assert not list(data_directory.glob("initialising-*"))
 
 
-async def test_a_server_that_cannot_start_says_why_and_gives_the_directory_up(data_directory: Path) -> None:
+async def test_a_server_that_cannot_start_says_why_and_gives_the_directory_up(made_directory: Path) -> None:
     with pytest.raises(EmbeddedServerError, match=r"PostgreSQL did not start: .*no_such_setting"):
-        await EmbeddedServer.start(data_directory, settings={"no_such_setting": "1"})
-    async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
+        await EmbeddedServer.start(made_directory, settings={"no_such_setting": "1"})
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
         assert await query(server.dsn, "SELECT 1") == 1
 
 
-async def test_data_of_another_postgresql_is_refused(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings=SMALL):
+async def test_data_of_another_postgresql_is_refused(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL):
         pass
-    (ServerDirectory(data_directory).data / "PG_VERSION").write_text("12\n")
+    (ServerDirectory(made_directory).data / "PG_VERSION").write_text("12\n")
     with pytest.raises(EmbeddedServerError, match="was written by PostgreSQL 12 and this onecard brings 18"):
-        await EmbeddedServer.start(data_directory)
+        await EmbeddedServer.start(made_directory)
 
 
-async def test_the_log_of_the_server_is_bounded(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings=SMALL):
+async def test_the_log_of_the_server_is_bounded(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL):
         pass
-    paths = ServerDirectory(data_directory)
+    paths = ServerDirectory(made_directory)
     os.truncate(paths.log, 17 * 1024 * 1024)
-    async with await EmbeddedServer.start(data_directory, settings=SMALL):
+    async with await EmbeddedServer.start(made_directory, settings=SMALL):
         assert paths.log.stat().st_size < 1024 * 1024
-        assert (data_directory / "log.1").stat().st_size == 17 * 1024 * 1024
+        assert (made_directory / "log.1").stat().st_size == 17 * 1024 * 1024
 
 
-async def test_the_log_holds_neither_statements_nor_values(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings=SMALL) as server:
+async def test_the_log_holds_neither_statements_nor_values(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL) as server:
         await query(server.dsn, "CREATE TABLE secret (number text PRIMARY KEY)")
         await query(server.dsn, "INSERT INTO secret VALUES ('+16045550123')")
         with pytest.raises(asyncpg.UniqueViolationError):
             await query(server.dsn, "INSERT INTO secret VALUES ('+16045550123')")
-    said = ServerDirectory(data_directory).log.read_text()
+    said = ServerDirectory(made_directory).log.read_text()
     assert "duplicate key" in said
     assert "6045550123" not in said
 
@@ -323,17 +347,17 @@ async def test_an_unprivileged_account_owns_a_server_and_root_runs_it_as_that_ac
 
 
 @as_root
-async def test_another_account_is_told_that_a_directory_is_not_its_own(data_directory: Path) -> None:
-    async with await EmbeddedServer.start(data_directory, settings=SMALL):
+async def test_another_account_is_told_that_a_directory_is_not_its_own(made_directory: Path) -> None:
+    async with await EmbeddedServer.start(made_directory, settings=SMALL):
         pass
     ended = subprocess.run(
-        [sys.executable, str(OWNER), str(data_directory), "nobody"],
+        [sys.executable, str(OWNER), str(made_directory), "nobody"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 1
-    assert ended.stderr.strip() == f"cannot use the directory {data_directory}: Permission denied"
+    assert ended.stderr.strip() == f"cannot use the directory {made_directory}: Permission denied"
 
 
 @as_root

@@ -75,8 +75,8 @@ async def test_a_session_ended_by_the_server_is_a_database_that_is_away(database
     assert await database.pool.fetchval("SELECT 1") == 1
 
 
-async def test_work_waits_for_a_server_that_was_killed(data_directory: Path) -> None:
-    async with open_database(None, data_directory, settings=SMALL) as database:
+async def test_work_waits_for_a_server_that_was_killed(made_directory: Path) -> None:
+    async with open_database(None, made_directory, settings=SMALL) as database:
         assert database.server is not None
 
         async def ask() -> int:
@@ -89,9 +89,9 @@ async def test_work_waits_for_a_server_that_was_killed(data_directory: Path) -> 
         assert await retrying(ask) == 7
 
 
-async def test_work_gives_up_on_a_server_that_stays_away(data_directory: Path) -> None:
+async def test_work_gives_up_on_a_server_that_stays_away(made_directory: Path) -> None:
     async with (
-        await EmbeddedServer.start(data_directory, settings=SMALL) as server,
+        await EmbeddedServer.start(made_directory, settings=SMALL) as server,
         open_pool(server.dsn) as pool,
     ):
         await server.stop()
