@@ -8,7 +8,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from shop import AT, CA, CAD, CN, MASTER, STAFF, WANG, make_iccid, open_shop, sell
 
 from onecard import ledger
 from onecard.audit import list_records
@@ -22,6 +21,7 @@ from onecard.sales.actions import end_card, sell_card, sell_card_to_newcomer
 from onecard.values.card import Iccid
 from onecard.values.language import Language
 from onecard.values.phone import E164
+from shop import AT, CA, CAD, CN, MASTER, STAFF, WANG, make_iccid, open_shop, sell
 
 
 async def sell_to_newcomer(connection: Connection, **wishes: Any) -> Card | CardRefusal:
