@@ -26,7 +26,6 @@ from onecard.messages import store
 from onecard.messages.accept import segments_of
 from onecard.messages.model import (
     CancelRefusal,
-    Content,
     Envelope,
     Progress,
     Receipt,
@@ -256,18 +255,19 @@ class Handover:
         )
         return None if done else CancelRefusal.OVER
 
-    async def replace(self, link: str, message_id: int, content: Content) -> CancelRefusal | None:
-        """Put other contents of the same length in segments in the place of those that wait."""
+    async def replace(self, link: str, message_id: int, body: bytes) -> CancelRefusal | None:
+        """Put another body in the place of the one that waits; it must be as many segments, as it was paid."""
         trace = await self.find(link, message_id)
-        if trace is not None and segments_of(content) != trace.segments:
-            return CancelRefusal.OTHER_LENGTH
         text, refusal = self._withdraw(trace)
         if text is None:
             return refusal
-        assert text.envelope is not None
-        replaced = msgspec.structs.replace(
-            text, envelope=msgspec.structs.replace(text.envelope, content=content)
-        )
+        assert trace is not None and text.envelope is not None
+        content = msgspec.structs.replace(text.envelope.content, body=body)
+        if segments_of(content) != trace.segments:
+            self._queues.of(text.next_link).put_back(text)
+            return CancelRefusal.OTHER_LENGTH
+        envelope = msgspec.structs.replace(text.envelope, content=content)
+        replaced = msgspec.structs.replace(text, envelope=envelope)
         await self._store_body(replaced)
         self._queues.of(text.next_link).put(replaced)
         return None

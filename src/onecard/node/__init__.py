@@ -1,0 +1,1 @@
+"""One running onecard: configuration, and the parts put together."""

@@ -1,0 +1,309 @@
+"""The configuration: one TOML file; secrets stand in files or in the environment, which it names.
+
+All mistakes that can be seen without starting are found by `check_config`, each named by its place in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from ipaddress import ip_network
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import argon2
+import msgspec
+
+from onecard.lines.model import LineLimits
+from onecard.switching.model import LinkRole, Route
+from onecard.values.money import BadMoney, Currency, parse_currency
+from onecard.values.phone import BadNumber, Country, parse_country
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; each of `problems` is one sentence that names its place."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who runs onecard."""
+
+    name: str
+    home_country: str
+    currency: str
+    time_zone: str
+    service_code: str = "12583"
+    secondaries_most: int = 3
+    applications_a_month_most: int = 3
+    quarantine_days: int = 90
+
+    @property
+    def country(self) -> Country:
+        return parse_country(self.home_country)
+
+    @property
+    def money(self) -> Currency:
+        return parse_currency(self.currency)
+
+    @property
+    def line_limits(self) -> LineLimits:
+        return LineLimits(
+            secondaries_most=self.secondaries_most,
+            applications_a_month_most=self.applications_a_month_most,
+            quarantine_days=self.quarantine_days,
+        )
+
+
+class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of the exchange of texts."""
+
+    validity_hours: int = 48
+    trace_days: int = 90
+    queue_most: int = 10_000
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A listening address with TLS; files in PEM form."""
+
+    listen: str
+    certificate: str
+    key: str
+
+
+class Smpp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where SMPP peers bind to us."""
+
+    system_id: str = "onecard"
+    listen: str = "127.0.0.1:2775"
+    tls: Tls | None = None
+    connections_most: int = 200
+
+
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where home operators post outcomes, and where health and metrics are read."""
+
+    listen: str = "127.0.0.1:8080"
+
+
+class Bind(Enum):
+    """How we bind to a peer."""
+
+    TRANSMITTER = "transmitter"
+    RECEIVER = "receiver"
+    TRANSCEIVER = "transceiver"
+
+
+class Connect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A peer that we bind to."""
+
+    address: str
+    binds: list[Bind] = msgspec.field(default_factory=lambda: [Bind.TRANSCEIVER])
+    password_file: str | None = None
+    password_variable: str | None = None
+    tls: bool = False
+    tls_ca: str | None = None
+    """A PEM file of the authorities to trust in place of the system's."""
+    tls_name: str | None = None
+    """The name the peer's certificate must bear, where it is not the host of `address`."""
+
+    def password(self, environment: Mapping[str, str]) -> str:
+        """Read the password where the configuration says it is; raises ConfigError."""
+        if self.password_variable is not None:
+            if self.password_variable not in environment:
+                raise ConfigError([f"the environment variable {self.password_variable} is not set"])
+            return environment[self.password_variable]
+        if self.password_file is None:
+            return ""
+        try:
+            return Path(self.password_file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError([f"the password cannot be read: {error}"]) from None
+
+
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A signalling connection to an operator, a bank or a content sender."""
+
+    name: str
+    role: LinkRole
+    system_id: str
+    password_hash: str | None = None
+    """Of a peer that binds to us: as `onecard link hash-password` prints it."""
+    allow: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
+    """Networks the peer may bind from."""
+    connect: Connect | None = None
+    """Given when we bind to the peer."""
+    numbers: list[str] = []
+    """E.164 prefixes of the lines whose outgoing texts leave here."""
+    cards: list[str] = []
+    """IMSI prefixes of the cards that are reached here."""
+    receipts: bool = True
+    """Whether the peer reports what became of a text after it took it."""
+    window_in: int = 100
+    window_out: int = 10
+    sessions_most: int = 4
+    texts_a_second_in: float | None = None
+    texts_a_second_out: float | None = None
+    response_seconds: float = 30.0
+    enquire_link_seconds: float = 30.0
+
+    @property
+    def route(self) -> Route:
+        return Route(self.name, self.role, tuple(self.numbers), tuple(self.cards))
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of it."""
+
+    operator: Operator
+    texts: Texts = Texts()
+    smpp: Smpp = Smpp()
+    http: Http = Http()
+    links: list[Link] = []
+    node: str = "onecard-1"
+    master_key_file: str | None = None
+    """Where the key is that wraps all keys; by default `master.key` beside the data."""
+    directory_cards_most: int = 1_000_000
+
+    def link(self, name: str) -> Link | None:
+        return next((link for link in self.links if link.name == name), None)
+
+
+def load_config(file: Path) -> Config:
+    """Read and check the file; raises ConfigError with every mistake that can be seen without starting."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        config = msgspec.convert(document, Config)
+    except OSError as error:
+        raise ConfigError([f"the configuration cannot be read: {error}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file} is not TOML: {error}"]) from None
+    except msgspec.ValidationError as error:
+        raise ConfigError([_in_words(str(error))]) from None
+    problems = check_config(config)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _in_words(error: str) -> str:
+    """Say where before what: `links[0].role: Invalid enum value 'bank'`."""
+    what, _, where = error.partition(" - at `$")
+    place = where.strip("`").lstrip(".")
+    return f"{place}: {what}" if place else what
+
+
+def check_config(config: Config) -> list[str]:
+    """Every mistake that types cannot catch, as sentences."""
+    return [
+        *_check_operator(config.operator),
+        *_check_addresses(config),
+        *_check_names(config.links),
+        *(
+            problem
+            for place, link in enumerate(config.links)
+            for problem in _check_link(link, f"links[{place}]")
+        ),
+    ]
+
+
+def _check_operator(operator: Operator) -> Iterator[str]:
+    try:
+        parse_country(operator.home_country)
+    except BadNumber as error:
+        yield f"operator.home_country: {error}"
+    try:
+        parse_currency(operator.currency)
+    except BadMoney as error:
+        yield f"operator.currency: {error}"
+    try:
+        ZoneInfo(operator.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        yield f"operator.time_zone: {operator.time_zone!r} is not a time zone such as America/Vancouver"
+    if not operator.service_code.isdigit() or not 3 <= len(operator.service_code) <= 8:
+        yield "operator.service_code: must be 3 to 8 digits"
+
+
+def _check_addresses(config: Config) -> Iterator[str]:
+    addresses = {"smpp.listen": config.smpp.listen, "http.listen": config.http.listen}
+    if config.smpp.tls:
+        addresses["smpp.tls.listen"] = config.smpp.tls.listen
+        for place, file in (("certificate", config.smpp.tls.certificate), ("key", config.smpp.tls.key)):
+            if not Path(file).is_file():
+                yield f"smpp.tls.{place}: there is no file {file}"
+    for place, address in addresses.items():
+        yield from _check_address(place, address)
+
+
+def _check_address(place: str, address: str) -> Iterator[str]:
+    try:
+        parse_address(address)
+    except ValueError:
+        yield f"{place}: {address!r} is not host:port, such as 127.0.0.1:2775"
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Split ``host:port``; raises ValueError."""
+    host, _, port = address.rpartition(":")
+    if not host or not 0 <= int(port) <= 65_535:
+        raise ValueError(address)
+    return host.strip("[]"), int(port)
+
+
+def _check_names(links: list[Link]) -> Iterator[str]:
+    for attribute in ("name", "system_id"):
+        seen: set[str] = set()
+        for place, link in enumerate(links):
+            value = getattr(link, attribute)
+            if value in seen and (attribute == "name" or link.connect is None):
+                yield f"links[{place}].{attribute}: {value!r} is used twice"
+            seen.add(value)
+
+
+def _check_link(link: Link, place: str) -> Iterator[str]:
+    if not 1 <= len(link.system_id) <= 15:
+        yield f"{place}.system_id: must be 1 to 15 characters (SMPP 3.4 section 5.2.1)"
+    if (link.connect is None) == (link.password_hash is None):
+        yield f"{place}: give either password_hash (the peer binds to us) or connect (we bind to the peer)"
+    if link.password_hash is not None:
+        yield from _check_hash(link.password_hash, place)
+    if link.connect is not None:
+        yield from _check_address(f"{place}.connect.address", link.connect.address)
+    for network in link.allow:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            yield f"{place}.allow: {error}"
+    yield from _check_routes(link, place)
+    if min(link.window_in, link.window_out, link.sessions_most) < 1:
+        yield f"{place}: windows and sessions_most must be at least 1"
+
+
+def _check_hash(password_hash: str, place: str) -> Iterator[str]:
+    try:
+        argon2.extract_parameters(password_hash)
+    except argon2.exceptions.InvalidHashError:
+        yield f"{place}.password_hash: is not a hash that `onecard link hash-password` printed"
+
+
+def _check_routes(link: Link, place: str) -> Iterator[str]:
+    for prefix in link.numbers:
+        if not (prefix.startswith("+") and prefix[1:].isdigit()):
+            yield f"{place}.numbers: {prefix!r} is not an E.164 prefix such as +86"
+    for prefix in link.cards:
+        if not prefix.isdigit():
+            yield f"{place}.cards: {prefix!r} is not an IMSI prefix such as 302720"
+    if link.cards and link.role is not LinkRole.HOST:
+        yield f"{place}.cards: only a link of role host reaches cards"
+    if link.numbers and link.role is LinkRole.APPLICATION:
+        yield f"{place}.numbers: a link of role application takes no texts"
+
+
+def passwords(config: Config, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The passwords of the peers that we bind to, by link; raises ConfigError."""
+    known = os.environ if environment is None else environment
+    return {link.name: link.connect.password(known) for link in config.links if link.connect}
