@@ -88,7 +88,10 @@ async def template(server: EmbeddedServer) -> str:
 @pytest.fixture
 async def database(server: EmbeddedServer, template: str) -> AsyncIterator[Database]:
     """A migrated database of the test's own, dropped after it."""
-    async with _new_database(server, f"TEMPLATE {template}") as dsn, open_pool(dsn) as pool:
+    async with (
+        _new_database(server, f"TEMPLATE {template} STRATEGY file_copy") as dsn,
+        open_pool(dsn) as pool,
+    ):
         yield Database(pool, dsn, None)
 
 
