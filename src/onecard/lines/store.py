@@ -146,7 +146,7 @@ LIST_APPLICATIONS_OF_CARD = f"{_APPLICATION} WHERE part = $1 AND card_id = $2 OR
 LIST_OPEN_APPLICATIONS = f"""
 {_APPLICATION} WHERE state = 'applied' AND (part, id) > ($1, $2) ORDER BY part, id LIMIT $3"""
 LIST_EXPIRED_APPLICATIONS = f"""
-{_APPLICATION} WHERE state = 'applied' AND expires_at <= $1 ORDER BY expires_at LIMIT $2"""
+{_APPLICATION} WHERE state = 'applied' AND expires_at <= $1 ORDER BY expires_at, part, id LIMIT $2"""
 COUNT_APPLICATIONS = """
 SELECT count(*) FROM application WHERE part = $1 AND card_id = $2 AND applied_at >= $3 AND applied_at < $4"""
 COUNT_OPEN_APPLICATIONS = """
