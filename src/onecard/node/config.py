@@ -132,7 +132,7 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: LinkRole
     system_id: str
     password_hash: str | None = None
-    """Of a peer that binds to us: as `onecard link hash-password` prints it."""
+    """Of a peer that binds to us, or posts outcomes of applications: as `onecard link hash-password` prints it."""
     allow: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
     """Networks the peer may bind from."""
     connect: Connect | None = None
@@ -169,8 +169,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the key is that wraps all keys; by default `master.key` beside the data."""
     directory_cards_most: int = 1_000_000
 
-    def link(self, name: str) -> Link | None:
-        return next((link for link in self.links if link.name == name), None)
+    def connects(self, name: str) -> bool:
+        """Whether we bind to the peer of this link, rather than it to us."""
+        return any(link.name == name and link.connect for link in self.links)
 
 
 def load_config(file: Path) -> Config:
@@ -259,7 +260,7 @@ def _check_names(links: list[Link]) -> Iterator[str]:
         seen: set[str] = set()
         for place, link in enumerate(links):
             value = getattr(link, attribute)
-            if value in seen and (attribute == "name" or link.connect is None):
+            if value in seen and (attribute == "name" or link.password_hash):
                 yield f"links[{place}].{attribute}: {value!r} is used twice"
             seen.add(value)
 
@@ -267,8 +268,8 @@ def _check_names(links: list[Link]) -> Iterator[str]:
 def _check_link(link: Link, place: str) -> Iterator[str]:
     if not 1 <= len(link.system_id) <= 15:
         yield f"{place}.system_id: must be 1 to 15 characters (SMPP 3.4 section 5.2.1)"
-    if (link.connect is None) == (link.password_hash is None):
-        yield f"{place}: give either password_hash (the peer binds to us) or connect (we bind to the peer)"
+    if link.connect is None and link.password_hash is None:
+        yield f"{place}: give password_hash (the peer binds to us) or connect (we bind to the peer)"
     if link.password_hash is not None:
         yield from _check_hash(link.password_hash, place)
     if link.connect is not None:

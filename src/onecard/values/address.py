@@ -19,7 +19,8 @@ class Address(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_numeric(self) -> bool:
         """Whether the address can be dialled: an alphanumeric sender cannot."""
-        return self.ton != TON_ALPHANUMERIC and self.digits.lstrip("+").isdigit()
+        digits = self.digits.removeprefix("+")
+        return self.ton != TON_ALPHANUMERIC and digits.isascii() and digits.isdigit()
 
     @property
     def dialled(self) -> str:

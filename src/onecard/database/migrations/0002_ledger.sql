@@ -214,8 +214,11 @@ CREATE FUNCTION ledger_post(
     p_held bigint[], p_hash bigint[], p_memo text[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql
--- A plan made while the tables were empty is kept; these keep it right when they have grown.
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+-- Probe the key of account once for each account asked, whatever the statistics say: they may be of a time when
+-- the table was empty, and any other plan reads the whole part for each batch, or for each request.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET random_page_cost = 0 SET cpu_index_tuple_cost = 0 SET cpu_operator_cost = 0
 AS $$
 DECLARE
     v_batch bigint;

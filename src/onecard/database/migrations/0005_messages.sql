@@ -51,7 +51,7 @@ CREATE INDEX delivery_waiting ON delivery (part, next_link, application, id) WHE
 CREATE INDEX delivery_handed_over ON delivery (part, next_link, remote_id) WHERE stage = 2;
 CREATE INDEX delivery_receipt_due ON delivery (part, source_link, id) WHERE stage = 3;
 
--- The ledger's event of a text's charge (p_kind 1) and of the charge's return (p_kind 2).
+-- The ledger's event of a text's charge (p_kind 1) and of the return of that charge (p_kind 2).
 CREATE FUNCTION text_event(p_kind integer, p_message bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE AS $$
     SELECT ('746578740000000' || p_kind || lpad(to_hex(p_message), 16, '0'))::uuid
@@ -74,7 +74,7 @@ BEGIN
     SELECT array_agg(i ORDER BY i) INTO charged FROM generate_subscripts(p_price, 1) i WHERE p_price[i] > 0;
     IF charged IS NOT NULL THEN
         SELECT ledger_post(p_part, p_at, array_agg(p_account[i] ORDER BY o), array_agg(text_event(1, p_id[i]) ORDER BY o),
-                           array_agg(2::smallint ORDER BY o), array_agg(-p_price[i] ORDER BY o),
+                           array_agg(5::smallint ORDER BY o), array_agg(-p_price[i] ORDER BY o),
                            array_agg(0::bigint ORDER BY o), array_agg(p_price[i] ORDER BY o), NULL)
           INTO posted FROM unnest(charged) WITH ORDINALITY c(i, o);
     END IF;
@@ -142,7 +142,7 @@ BEGIN
 
     IF refund_account IS NOT NULL THEN
         PERFORM ledger_post(p_part, p_at, refund_account, array_agg(text_event(2, refund_message[i]) ORDER BY i),
-                            array_agg(3::smallint ORDER BY i), refund_price, array_agg(0::bigint ORDER BY i),
+                            array_agg(6::smallint ORDER BY i), refund_price, array_agg(0::bigint ORDER BY i),
                             refund_price, NULL)
            FROM generate_subscripts(refund_account, 1) i;
     END IF;

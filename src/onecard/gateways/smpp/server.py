@@ -7,9 +7,9 @@ import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
 
-import argon2
 import structlog
 
+from onecard.gateways.passwords import PasswordCheck
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.gateways.smpp.events import BindAnswered, BindRequested
 from onecard.gateways.smpp.link import Link, LinkConnection
@@ -18,22 +18,21 @@ from onecard.gateways.smpp.states import Role
 
 log = structlog.get_logger(__name__)
 
-CHECKS_AT_ONCE = 2
-"""A password check costs memory and tens of milliseconds on purpose: no crowd of guesses may take the machine."""
 REFUSAL_DELAY_SECONDS = 1.0
 
 
 class SmppServer:
     """Accepts connections and binds. `links` are the peers that may bind, by system_id."""
 
-    def __init__(self, system_id: str, links: Mapping[str, Link], *, connections_most: int) -> None:
+    def __init__(
+        self, system_id: str, links: Mapping[str, Link], passwords: PasswordCheck, *, connections_most: int
+    ) -> None:
         self._system_id = system_id
         self._links = dict(links)
         self._connections_most = connections_most
         self._connections: set[LinkConnection] = set()
         self._servers: list[asyncio.Server] = []
-        self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
-        self._hasher = argon2.PasswordHasher()
+        self._passwords = passwords
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -83,22 +82,12 @@ class SmppServer:
         """Why the peer is not let in. One from a foreign address does not even learn that its name is known."""
         if link is None or not _is_allowed(link, connection.peer):
             return CommandStatus.ESME_RINVSYSID
-        if not await self._is_password(link, password):
+        assert link.settings.password_hash is not None
+        if not await self._passwords.is_right(link.settings.password_hash, password):
             return CommandStatus.ESME_RINVPASWD
         if link.bound_count >= link.settings.sessions_most:
             return CommandStatus.ESME_RALYBND
         return None
-
-    async def _is_password(self, link: Link, password: str) -> bool:
-        assert link.settings.password_hash is not None
-        async with self._checks:
-            return await asyncio.to_thread(self._verify, link.settings.password_hash, password)
-
-    def _verify(self, password_hash: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password)
-        except argon2.exceptions.VerifyMismatchError:
-            return False
 
 
 class _TurnedAway(asyncio.Protocol):

@@ -1,0 +1,289 @@
+"""Put the parts together into one running node, and take them apart in order."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from ipaddress import ip_network
+
+import structlog
+
+from onecard.cards.actions import activate_card
+from onecard.catalogue.model import Tariff
+from onecard.catalogue.store import load_tariff
+from onecard.database.migrations import pending
+from onecard.database.pool import Connection, Database, Pool, connection
+from onecard.gateways.http.app import make_app
+from onecard.gateways.http.server import serve_http
+from onecard.gateways.passwords import PasswordCheck
+from onecard.gateways.smpp.client import Peer, SmppClient
+from onecard.gateways.smpp.events import BindMode
+from onecard.gateways.smpp.link import Exchange, LinkSettings
+from onecard.gateways.smpp.link import Link as SmppLink
+from onecard.gateways.smpp.server import SmppServer
+from onecard.gateways.smpp.session import SessionSettings
+from onecard.ledger.store import list_parts
+from onecard.lines.store import find_card_with_lines
+from onecard.messages.accept import TextAcceptor, TextLimits
+from onecard.messages.commands import CommandDesk
+from onecard.messages.handover import Handover
+from onecard.messages.queues import Queues
+from onecard.messages.upkeep import Upkeep
+from onecard.node.changes import ChangeTail
+from onecard.node.config import Bind, Config, Connect, Link, parse_address, passwords
+from onecard.node.jobs import Jobs
+from onecard.sealing.body_keys import BodyKeys
+from onecard.sealing.check import check_master_key
+from onecard.sealing.keys import MasterKey
+from onecard.switching.directory import Directory
+from onecard.switching.model import CardEntry
+from onecard.switching.rules import Routes, Setting
+from onecard.values.clock import Clock, SystemClock
+from onecard.values.phone import E164
+
+log = structlog.get_logger(__name__)
+
+NODE_LOCK = 0x6E6F6465  # 'node': the class of the advisory lock that keeps a node's name single
+
+
+class NotReady(Exception):
+    """The node cannot start; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a node listens, with the ports that the system chose where 0 was configured."""
+
+    smpp: str
+    smpp_tls: str | None
+    http: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A running node."""
+
+    config: Config
+    database: Database
+    addresses: Addresses
+    directory: Directory
+    acceptor: TextAcceptor
+    handover: Handover
+    queues: Queues
+    upkeep: Upkeep
+    links: Mapping[str, SmppLink]
+
+
+@asynccontextmanager
+async def run_node(
+    config: Config,
+    database: Database,
+    master: MasterKey,
+    *,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Node]:
+    """Run a node on an open database. Raises NotReady, ConfigError, SealingError, DatabaseError."""
+    clock = clock or SystemClock()
+    peer_passwords = passwords(config, environment)
+    async with AsyncExitStack() as stack:
+        parts = await _check_database(database.pool, master)
+        await stack.enter_async_context(_single(database, config.node))
+        exchange, directory, upkeep = await _assemble(config, database.pool, parts, master, clock, stack)
+        links = {link.name: SmppLink(_link_settings(link), exchange) for link in config.links}
+        check = PasswordCheck()
+        routes = exchange.acceptor.setting.routes
+        app = make_app(database.pool, links, routes, check, clock)
+        web_address = await stack.enter_async_context(serve_http(app, *parse_address(config.http.listen)))
+        server = SmppServer(
+            config.smpp.system_id,
+            {
+                link.settings.system_id: link
+                for link in links.values()
+                if not config.connects(link.settings.name)
+            },
+            check,
+            connections_most=config.smpp.connections_most,
+        )
+        stack.push_async_callback(server.close)
+        addresses = await _listen(config, server, web_address)
+        _bind_to_peers(config, links, peer_passwords, stack)
+        jobs = Jobs(database.pool, config, links, exchange)
+        await stack.enter_async_context(_running(upkeep.run(), jobs.run()))
+        log.info("onecard is up", node=config.node, smpp=addresses.smpp, http=addresses.http)
+        yield Node(
+            config,
+            database,
+            addresses,
+            directory,
+            exchange.acceptor,
+            exchange.handover,
+            exchange.queues,
+            upkeep,
+            links,
+        )
+
+
+async def _check_database(pool: Pool, master: MasterKey) -> list[int]:
+    async with connection(pool) as borrowed:
+        if await pending(borrowed):
+            raise NotReady("the database is not up to date: run `onecard db migrate`")
+        parts = await list_parts(borrowed)
+        if not parts:
+            raise NotReady("the database has no parts yet: run `onecard db init`")
+        await check_master_key(borrowed, master)
+    return parts
+
+
+@asynccontextmanager
+async def _single(database: Database, node: str) -> AsyncIterator[None]:
+    """Hold the node's name: two nodes of one name would hand over each other's texts."""
+    async with connection(database.pool) as borrowed:
+        if not await borrowed.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", NODE_LOCK, node):
+            raise NotReady(
+                f"a node named {node} is running on this database: give this one another `node` name"
+            )
+        try:
+            yield
+        finally:
+            with suppress(Exception):  # the connection may be lost, and the lock with it
+                await borrowed.execute("SELECT pg_advisory_unlock($1, hashtext($2))", NODE_LOCK, node)
+
+
+async def _assemble(
+    config: Config, pool: Pool, parts: list[int], master: MasterKey, clock: Clock, stack: AsyncExitStack
+) -> tuple[Exchange, Directory, Upkeep]:
+    """Make the parts of the exchange of texts; each is closed after those that use it."""
+    directory = Directory(partial(_load_card, pool), cards_most=config.directory_cards_most)
+    body_keys = BodyKeys(pool, master)
+    queues = Queues(config.node, most=config.texts.queue_most)
+    desk = CommandDesk(pool, directory, clock, service_code=config.operator.service_code)
+    limits = TextLimits(validity_most=timedelta(hours=config.texts.validity_hours))
+    acceptor = TextAcceptor(
+        pool,
+        parts,
+        queues,
+        setting=Setting(
+            config.operator.service_code, Routes(tuple(link.route for link in config.links)), Tariff()
+        ),
+        directory=directory,
+        body_keys=body_keys,
+        clock=clock,
+        obey=desk.obey,
+        activate=partial(_activate, pool, directory, clock),
+        limits=limits,
+    )
+    tail = ChangeTail(pool, directory, partial(_load_tariff, acceptor))
+    await tail.begin()
+    async with connection(pool) as borrowed:
+        await _load_tariff(acceptor, borrowed)
+    await stack.enter_async_context(_running(tail.run()))
+    handover = Handover(pool, parts, queues, body_keys=body_keys, clock=clock)
+    stack.push_async_callback(handover.close)
+    stack.push_async_callback(acceptor.close)
+    upkeep = Upkeep(
+        pool,
+        parts,
+        queues,
+        acceptor,
+        handover,
+        body_keys=body_keys,
+        clock=clock,
+        trace_days=config.texts.trace_days,
+        validity_most=limits.validity_most,
+    )
+    await upkeep.begin()
+    return Exchange(acceptor, handover, queues, clock), directory, upkeep
+
+
+async def _load_card(pool: Pool, msisdn: E164) -> CardEntry | None:
+    async with connection(pool) as borrowed:
+        found = await find_card_with_lines(borrowed, msisdn)
+    return CardEntry(*found) if found and found.lines else None
+
+
+async def _load_tariff(acceptor: TextAcceptor, borrowed: Connection) -> None:
+    acceptor.setting = replace(acceptor.setting, tariff=await load_tariff(borrowed))
+
+
+async def _activate(pool: Pool, directory: Directory, clock: Clock, entry: CardEntry) -> None:
+    """Note a card's first use; a second node that notes it at the same time is told so and that is all."""
+    async with connection(pool) as borrowed:
+        await activate_card(
+            borrowed, clock.now(), actor="onecard", part=entry.card.part, card_id=entry.card.id
+        )
+    directory.forget(entry.card.id)
+
+
+def _link_settings(link: Link) -> LinkSettings:
+    return LinkSettings(
+        link.name,
+        link.system_id,
+        link.password_hash,
+        tuple(ip_network(network) for network in link.allow),
+        link.receipts,
+        link.sessions_most,
+        link.texts_a_second_in,
+        link.texts_a_second_out,
+        SessionSettings(
+            incoming_window=link.window_in,
+            outgoing_window=link.window_out,
+            response_seconds=link.response_seconds,
+            enquire_link_seconds=link.enquire_link_seconds,
+        ),
+    )
+
+
+async def _listen(config: Config, server: SmppServer, http: str) -> Addresses:
+    host, port = parse_address(config.smpp.listen)
+    smpp = f"{host}:{await server.listen(host, port)}"
+    if config.smpp.tls is None:
+        return Addresses(smpp, None, http)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.smpp.tls.certificate, config.smpp.tls.key)
+    except (ssl.SSLError, OSError) as error:
+        raise NotReady(f"smpp.tls: the certificate or its key cannot be used: {error}") from None
+    tls_host, tls_port = parse_address(config.smpp.tls.listen)
+    return Addresses(smpp, f"{tls_host}:{await server.listen(tls_host, tls_port, context)}", http)
+
+
+_MODES = {
+    Bind.TRANSMITTER: BindMode.TRANSMITTER,
+    Bind.RECEIVER: BindMode.RECEIVER,
+    Bind.TRANSCEIVER: BindMode.TRANSCEIVER,
+}
+
+
+def _bind_to_peers(
+    config: Config, links: Mapping[str, SmppLink], peer_passwords: Mapping[str, str], stack: AsyncExitStack
+) -> None:
+    for link in config.links:
+        if link.connect is None:
+            continue
+        for bind in link.connect.binds:
+            peer = _peer(link.connect, bind, peer_passwords[link.name])
+            stack.push_async_callback(SmppClient(links[link.name], peer).close)
+
+
+def _peer(connect: Connect, bind: Bind, password: str) -> Peer:
+    host, port = parse_address(connect.address)
+    tls = ssl.create_default_context(cafile=connect.tls_ca) if connect.tls else None
+    return Peer(host, port, _MODES[bind], password, tls, connect.tls_name or host)
+
+
+@asynccontextmanager
+async def _running(*work: Awaitable[None]) -> AsyncIterator[None]:
+    """Run work beside, and cancel it at the end."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
