@@ -11,6 +11,7 @@ import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.params import FromPath, JSONBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from onecard.database.pool import DatabaseUnavailable, Pool, connection
@@ -79,7 +80,7 @@ async def metrics(state: State) -> bytes:
 
 @post("/verification/applications/{application_id:int}/outcome", status_code=200)
 async def post_outcome(
-    request: Request[Any, Any, State], state: State, application_id: int, data: Outcome
+    request: Request[Any, Any, State], state: State, application_id: FromPath[int], data: JSONBody[Outcome]
 ) -> Decided:
     """The home operator tells the outcome of its check. Telling the same again changes nothing."""
     link = await _authenticate(request, state)

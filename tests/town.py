@@ -1,0 +1,205 @@
+"""A whole operator for tests: a node on its own database; a host, a home operator and a bank around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+import shop
+from onecard.cards.model import Card
+from onecard.catalogue.actions import import_price_book
+from onecard.catalogue.model import PriceBook
+from onecard.catalogue.rules import read_csv_price_list
+from onecard.database.pool import Connection, Database, connection
+from onecard.gateways.passwords import hash_password
+from onecard.gateways.smpp.constants import CommandId
+from onecard.gateways.smpp.pdus import ShortMessage
+from onecard.ledger.actions import check_ledger, find_account, top_up
+from onecard.lines.actions import apply_for_line, decide_on_application
+from onecard.lines.model import Application, Line, LineLimits, Verification
+from onecard.lines.store import list_lines
+from onecard.node.config import Config
+from onecard.node.node import Node, run_node
+from onecard.story.peers import Esme, MessageCentre, bind_esme
+from onecard.values.address import Address, international, unknown
+from onecard.values.alphabet import choose_encoding
+from onecard.values.clock import Clock
+from onecard.values.money import Money, parse_micros
+
+PASSWORD = "s3cret"
+HASH = hash_password(PASSWORD)
+PRICES = [
+    "line_country,prefix,price_per_segment\n",
+    "CA,1,0.05\n",
+    "CA,,0.25\n",
+    "CN,86,0.10\n",
+    "CN,,0.30\n",
+    "CN,short,0.02\n",
+]
+HOST, HOME, BANK = "host", "cn-home", "bank"
+
+
+def make_config(host_port: int, **changes: object) -> Config:
+    """The configuration of the town; `changes` replace whole sections."""
+    document = {
+        "operator": {
+            "name": "Maple Bridge",
+            "home_country": "CA",
+            "currency": "CAD",
+            "time_zone": "America/Vancouver",
+        },
+        "smpp": {"listen": "127.0.0.1:0"},
+        "http": {"listen": "127.0.0.1:0"},
+        "links": [
+            {
+                "name": HOST,
+                "role": "host",
+                "system_id": "maple",
+                "connect": {"address": f"127.0.0.1:{host_port}", "password_variable": "HOST_PASSWORD"},
+                "cards": ["302990"],
+                "numbers": ["+1"],
+                "window_out": 50,
+            },
+            {
+                "name": HOME,
+                "role": "home",
+                "system_id": "cnhome",
+                "password_hash": HASH,
+                "numbers": ["+86"],
+                "receipts": False,
+                "window_out": 50,
+            },
+            {"name": BANK, "role": "application", "system_id": "bank", "password_hash": HASH},
+        ],
+    }
+    return msgspec.convert({**document, **changes}, Config)
+
+
+@dataclass(slots=True)
+class Town:
+    """The running operator and its partners."""
+
+    node: Node
+    database: Database
+    host: MessageCentre
+    home: Esme
+    bank: Esme
+    config: Config
+    cards: list[Card] = field(default_factory=list)
+
+    async def settle(self, is_so: Callable[[], object], what: str = "it") -> None:
+        """Wait until something is so; fails after ten seconds."""
+        for _ in range(1000):
+            if is_so():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{what} did not come about")
+
+    async def balance(self, card: Card) -> int:
+        """What a card's account has, in micros."""
+        async with connection(self.database.pool) as borrowed:
+            account = await find_account(borrowed, card.part, card.account_id)
+        assert account is not None
+        return account.available.micros
+
+    async def lines(self, card: Card) -> tuple[Line, ...]:
+        async with connection(self.database.pool) as borrowed:
+            return await list_lines(borrowed, card.part, card.id)
+
+    async def proved(self) -> None:
+        """The ledger proves itself."""
+        async with connection(self.database.pool) as borrowed:
+            report = await check_ledger(borrowed)
+        assert not report.violations, report.violations
+
+
+def to_number(source: Address, destination: str, words: str, **changes: object) -> ShortMessage:
+    """A text that a partner submits."""
+    data_coding, body = choose_encoding(words)
+    message = ShortMessage(
+        CommandId.SUBMIT_SM, source, international(destination), body, data_coding=data_coding
+    )
+    return msgspec.structs.replace(message, **changes)
+
+
+def from_card(primary: str, dialled: str, words: str, **changes: object) -> ShortMessage:
+    """A text that the host brings from a card."""
+    data_coding, body = choose_encoding(words)
+    message = ShortMessage(
+        CommandId.DELIVER_SM, international(primary), unknown(dialled), body, data_coding=data_coding
+    )
+    return msgspec.structs.replace(message, **changes)
+
+
+async def stock_up(borrowed: Connection) -> None:
+    """Parts, stock, pools and prices."""
+    await shop.open_shop(borrowed)
+    prices = read_csv_price_list(
+        PRICES, name="first", currency=shop.CAD, effective_from=shop.AT + timedelta(days=1)
+    )
+    book = await import_price_book(borrowed, shop.AT, actor=shop.STAFF, prices=prices)
+    assert isinstance(book, PriceBook), book
+
+
+async def sell_card_with_two_lines(borrowed: Connection, balance: str = "10.00") -> Card:
+    """A card with a Canadian primary and a Chinese secondary, topped up."""
+    card = await shop.sell(borrowed)
+    application = await apply_for_line(
+        borrowed,
+        shop.AT,
+        actor=shop.STAFF,
+        part=card.part,
+        card_id=card.id,
+        country=shop.CN,
+        limits=LineLimits(),
+        operator_time_zone=ZoneInfo("America/Vancouver"),
+    )
+    assert isinstance(application, Application), application
+    await decide_on_application(
+        borrowed,
+        shop.AT,
+        actor=shop.STAFF,
+        part=card.part,
+        application_id=application.id,
+        verification=Verification.MATCH,
+    )
+    await top_up(
+        borrowed,
+        shop.AT,
+        actor=shop.STAFF,
+        part=card.part,
+        account_id=card.account_id,
+        amount=Money(parse_micros(balance), shop.CAD),
+        event=f"first top-up of {card.id}",
+    )
+    return card
+
+
+@asynccontextmanager
+async def open_town(
+    database: Database, *, clock: Clock | None = None, host: MessageCentre | None = None, **changes: object
+) -> AsyncIterator[Town]:
+    """Open the town on a stocked database."""
+    async with AsyncExitStack() as stack:
+        host = host or MessageCentre(PASSWORD)
+        if not host.port:
+            await host.listen()
+        stack.push_async_callback(host.close)
+        config = make_config(host.port, **changes)
+        node = await stack.enter_async_context(
+            run_node(config, database, shop.MASTER, clock=clock, environment={"HOST_PASSWORD": PASSWORD})
+        )
+        address, port = node.addresses.smpp.split(":")
+        home = await bind_esme(address, int(port), "cnhome", PASSWORD)
+        stack.push_async_callback(home.connection.close)
+        bank = await bind_esme(address, int(port), "bank", PASSWORD)
+        stack.push_async_callback(bank.connection.close)
+        town = Town(node, database, host, home, bank, config)
+        await town.settle(lambda: node.links[HOST].bound_count, "the bind to the host")
+        yield town
