@@ -1,0 +1,156 @@
+"""`onecard account`: balances, top-ups, entries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from onecard import ledger
+from onecard.cli import store
+from onecard.cli.command import desk_command, new_group
+from onecard.cli.desk import Desk
+from onecard.cli.failures import Failure, accept
+from onecard.cli.find import find_account
+from onecard.cli.show import Answer, Table
+from onecard.ledger import Account, Entry
+from onecard.ledger.actions import PAGE_MOST
+from onecard.values.money import Money, parse_micros
+
+REFERENCE_LENGTH_MOST = 200
+
+app = new_group("Prepaid accounts: balances, top-ups, entries.")
+
+AccountArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ACCOUNT", help="Any number or the ICCID of a card, card:ID of one, or the account's id."
+    ),
+]
+
+
+@desk_command(app, "show")
+async def show(desk: Desk, account: AccountArgument) -> Answer:
+    """Show what is on an account: available to spend, and held for what is under way."""
+    found = await find_account(desk.connection, account)
+    closed = " (closed)" if found.closed_at else ""
+    said = f"account {found.id}{closed}: {found.available} available, {found.held} held"
+    return Answer(_describe(found), [said], desk.zone)
+
+
+@desk_command(app, "topup")
+async def topup(
+    desk: Desk,
+    account: AccountArgument,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the account's currency: 20 or 12.50.")],
+    reference: Annotated[
+        str, typer.Option("--reference", help="The payer's own: the same one twice tops up once.")
+    ],
+) -> Answer:
+    """Add money to an account."""
+    if not 0 < len(reference.strip()) <= REFERENCE_LENGTH_MOST:
+        raise typer.BadParameter(f"a reference has 1 to {REFERENCE_LENGTH_MOST} characters")
+    found = await find_account(desk.connection, account)
+    money = Money(parse_micros(amount), found.currency)
+    async with desk.connection.transaction():
+        topped_up = accept(await _top_up(desk, found, money, reference.strip()))
+        is_repeated = await _is_repeated(desk, found, reference.strip())
+    said = (
+        f"this reference topped up account {found.id} before: nothing was added"
+        if is_repeated
+        else f"account {found.id} topped up by {money}"
+    )
+    document = {**_describe(topped_up), "amount": money, "repeated": is_repeated}
+    return Answer(document, [f"{said}; {topped_up.available} available"], desk.zone)
+
+
+async def _top_up(
+    desk: Desk, account: Account, money: Money, reference: str
+) -> Account | ledger.TopUpRefusal:
+    return await ledger.top_up(
+        desk.connection,
+        desk.at,
+        actor=desk.actor,
+        part=account.part,
+        account_id=account.id,
+        amount=money,
+        event=reference,
+        memo=reference,
+    )
+
+
+async def _is_repeated(desk: Desk, account: Account, reference: str) -> bool:
+    """The entry of a repeat was written earlier than now."""
+    event_id = ledger.name_event("top_up", reference)
+    return desk.at != await store.find_time_of_entry(desk.connection, account.part, account.id, event_id)
+
+
+@desk_command(app, "entries")
+async def entries(
+    desk: Desk,
+    account: AccountArgument,
+    before: Annotated[
+        UUID | None, typer.Option("--before", metavar="EVENT", help="Go on with those before this event.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", min=1, max=PAGE_MOST, help="How many at most.")] = 50,
+) -> Answer:
+    """List the entries of an account, the newest first, each with the balance it left."""
+    async with desk.connection.transaction(isolation="repeatable_read", readonly=True):
+        found = await find_account(desk.connection, account)
+        rows, has_more = await _list_rows(desk, found, before, most)
+    following = rows[-1]["event"] if has_more else None
+    columns = ("at", "kind", "change", "held_change", "available", "memo", "event")
+    table = Table(columns, rows, empty=f"account {found.id} has no entries")
+    more = [f"more: --before {following}"] if following else []
+    document = {**_describe(found), "entries": rows, "next": following}
+    return Answer(document, [table, *more], desk.zone)
+
+
+async def _list_rows(
+    desk: Desk, account: Account, before: UUID | None, most: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """So many entries with the balance that each left, and whether there are more.
+
+    A balance is known now only: from here it is reckoned back, entry by entry.
+    """
+    available, is_reached = account.available_micros, before is None
+    rows: list[dict[str, Any]] = []
+    last: Entry | None = None
+    while page := await ledger.list_entries(
+        desk.connection, account.part, account.id, before=last, most=PAGE_MOST
+    ):
+        for entry in page:
+            if len(rows) == most:
+                return rows, True
+            if is_reached:
+                rows.append(_describe_entry(account, entry, available))
+            available -= entry.available_micros
+            is_reached = is_reached or entry.event_id == before
+        last = page[-1]
+    if not is_reached:
+        raise Failure("unknown_event", f"account {account.id} has no entry of the event {before}")
+    return rows, False
+
+
+def _describe(account: Account) -> dict[str, Any]:
+    return {
+        "account": account.id,
+        "part": account.part,
+        "available": account.available,
+        "held": account.held,
+        "opened_at": account.opened_at,
+        "closed_at": account.closed_at,
+    }
+
+
+def _describe_entry(account: Account, entry: Entry, available_micros: int) -> dict[str, Any]:
+    return {
+        "at": entry.at,
+        "kind": entry.kind.name.lower(),
+        "change": Money(entry.available_micros, account.currency),
+        "held_change": Money(entry.held_micros, account.currency),
+        "available": Money(available_micros, account.currency),
+        "memo": entry.memo,
+        "event": str(entry.event_id),
+    }

@@ -1,0 +1,64 @@
+"""The root of the command line. A group's module is imported only when one of its commands is named."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from onecard.cli.options import ActorOption, ConfigOption, DataOption, Options
+
+GROUPS = {
+    "serve": "Run a node: take texts from the links and hand them over, until SIGTERM or Ctrl-C.",
+    "demo": "Tell the main story with a made-up operator, and verify every step.",
+    "config": "Check a configuration file, or print one to start from.",
+    "db": "Make, migrate and prove the database.",
+    "card": "SIM stock and the cards that are sold.",
+    "number": "The pools of numbers.",
+    "line": "Numbers on cards: applications, settings, their end.",
+    "account": "Prepaid accounts: balances, top-ups, entries.",
+    "link": "Signalling connections to operators, banks and content senders.",
+    "text": "What became of texts.",
+    "tariff": "Price books.",
+}
+
+
+class Groups(TyperGroup):
+    """All groups by name: a name and a line of help each, until one is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(GROUPS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+        return TyperCommand(cmd_name, help=GROUPS[cmd_name]) if cmd_name in GROUPS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, _, rest = super().resolve_command(ctx, args)
+        module = import_module(f"onecard.cli.{name}")
+        return name, typer.main.get_command(module.app), rest
+
+
+app = typer.Typer(
+    cls=Groups,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # a traceback with its variables would show contact details
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    actor: ActorOption = None,
+) -> None:
+    """Run a one-card, many-numbers mobile service.
+
+    The database is the embedded one of --data, or the one that ONECARD_DATABASE_URL names.
+    """
+    context.obj = Options(config, data and data.resolve(), actor)

@@ -1,0 +1,255 @@
+"""`onecard card`: SIM stock and the cards that are sold."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onecard.cards import actions
+from onecard.cards import store as cards
+from onecard.cards.model import Card, StockItem
+from onecard.cli import store
+from onecard.cli.command import desk_command, new_group
+from onecard.cli.desk import Desk
+from onecard.cli.failures import Failure, accept
+from onecard.cli.find import find_card
+from onecard.cli.show import Answer, Table
+from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
+from onecard.sales.actions import end_card, sell_card, sell_card_to_newcomer
+from onecard.sealing.check import check_master_key
+from onecard.subscribers.rules import parse_contact
+from onecard.values.card import parse_iccid
+from onecard.values.language import Language
+from onecard.values.phone import E164, parse_country, parse_msisdn
+
+PAGE_MOST = 1000
+
+app = new_group("SIM stock and the cards that are sold.")
+
+CardArgument = Annotated[
+    str, typer.Argument(metavar="CARD", help="Any number of the card (+16045550100), its ICCID or its id.")
+]
+StockFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", exists=True, dir_okay=False, readable=True, help="CSV: iccid,imsi[,activation_code]"
+    ),
+]
+IccidOption = Annotated[
+    str | None, typer.Option("--iccid", help="The SIM to give; the next one in stock unless named.")
+]
+MostOption = Annotated[int, typer.Option("--most", min=1, max=PAGE_MOST, help="How many at most.")]
+
+
+@desk_command(app, "import")
+async def import_(desk: Desk, file: StockFile) -> Answer:
+    """Add SIMs to the stock from a CSV file: all, or none where a row is wrong."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        count = await actions.import_stock(desk.connection, desk.at, actor=desk.actor, lines=lines)
+    in_stock = await cards.count_stock(desk.connection)
+    said = f"{count} SIMs imported; {in_stock} in stock"
+    return Answer({"imported": count, "in_stock": in_stock}, [said])
+
+
+@desk_command(app, "sell")
+async def sell(
+    desk: Desk,
+    name: Annotated[str | None, typer.Option("--name", help="Name of a new subscriber.")] = None,
+    email: Annotated[str | None, typer.Option("--email", help="E-mail address of a new subscriber.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="Postal address.")] = None,
+    language: Annotated[
+        Language, typer.Option("--language", help="Language that the subscriber is spoken to in.")
+    ] = Language.ENGLISH,
+    number: Annotated[
+        str | None, typer.Option("--number", help="The primary number; the next free one unless named.")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option("--country", help="Country of the primary number; the operator's own.")
+    ] = None,
+    iccid: IccidOption = None,
+    subscriber: Annotated[
+        int | None, typer.Option("--subscriber", min=1, help="A subscriber we know, in place of a new one.")
+    ] = None,
+) -> Answer:
+    """Sell a card: a SIM, a primary number, and an account that pays."""
+    goods = {
+        "country": parse_country(country) if country else desk.config.operator.country,
+        "msisdn": parse_msisdn(number) if number else None,
+        "iccid": parse_iccid(iccid) if iccid else None,
+    }
+    if subscriber is not None:
+        if name or email or address:
+            raise typer.BadParameter("--subscriber goes without --name, --email and --address")
+        return await _tell_sale(desk, await _sell_to_known(desk, subscriber, goods))
+    if not name or not email:
+        raise typer.BadParameter("give --name and --email, or --subscriber")
+    return await _tell_sale(desk, await _sell_to_newcomer(desk, name, email, address, language, goods))
+
+
+async def _sell_to_newcomer(
+    desk: Desk, name: str, email: str, address: str | None, language: Language, goods: dict[str, Any]
+) -> Card:
+    master = desk.load_master_key()
+    await check_master_key(desk.connection, master)
+    sold = await sell_card_to_newcomer(
+        desk.connection,
+        desk.at,
+        actor=desk.actor,
+        master=master,
+        contact=parse_contact(name, email, address),
+        language=language,
+        currency=desk.config.operator.money,
+        **goods,
+    )
+    return accept(sold)
+
+
+async def _sell_to_known(desk: Desk, subscriber_id: int, goods: dict[str, Any]) -> Card:
+    part = await store.find_part_of_subscriber(desk.connection, subscriber_id)
+    if part is None:
+        raise Failure(
+            "unknown_subscriber", f"there is no subscriber {subscriber_id}: see `onecard card list`"
+        )
+    sold = await sell_card(
+        desk.connection, desk.at, actor=desk.actor, part=part, subscriber_id=subscriber_id, **goods
+    )
+    return accept(sold)
+
+
+async def _tell_sale(desk: Desk, card: Card) -> Answer:
+    document = _describe(await _with_lines(desk, card))
+    said = (
+        f"card {card.id} sold: number {document['numbers'][0]}, ICCID {card.iccid}, "
+        f"account {card.account_id}, subscriber {card.subscriber_id}"
+    )
+    return Answer(document, [said])
+
+
+async def _with_lines(desk: Desk, card: Card) -> CardWithLines:
+    found = await find_card_with_lines_by_id(desk.connection, card.part, card.id)
+    assert found is not None  # nothing deletes cards
+    return found
+
+
+def _describe(found: CardWithLines) -> dict[str, Any]:
+    card = found.card
+    return {
+        "card": card.id,
+        "state": card.state,
+        "numbers": [line.msisdn for line in found.lines],
+        "iccid": card.iccid,
+        "imsi": card.imsi,
+        "account": card.account_id,
+        "currency": found.currency,
+        "subscriber": card.subscriber_id,
+        "language": found.language,
+        "part": card.part,
+    }
+
+
+@desk_command(app, "activate")
+async def activate(desk: Desk, card: CardArgument) -> Answer:
+    """Note that a card is in use on the network."""
+    found = (await find_card(desk.connection, card)).card
+    changed = accept(
+        await actions.activate_card(
+            desk.connection, desk.at, actor=desk.actor, part=found.part, card_id=found.id
+        )
+    )
+    return Answer(_describe(await _with_lines(desk, changed)), [f"card {changed.id} is active"])
+
+
+@desk_command(app, "replace")
+async def replace(desk: Desk, card: CardArgument, iccid: IccidOption = None) -> Answer:
+    """Give a card another SIM; numbers, lines and account stay."""
+    found = (await find_card(desk.connection, card)).card
+    changed = accept(
+        await actions.replace_sim(
+            desk.connection,
+            desk.at,
+            actor=desk.actor,
+            part=found.part,
+            card_id=found.id,
+            iccid=parse_iccid(iccid) if iccid else None,
+        )
+    )
+    said = f"card {changed.id} has the SIM {changed.iccid} now, in place of {found.iccid}"
+    return Answer(_describe(await _with_lines(desk, changed)), [said])
+
+
+@desk_command(app, "end")
+async def end(
+    desk: Desk,
+    card: CardArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether this is meant.")] = False,
+) -> Answer:
+    """End a card with all its lines, for good. The account stays, with what is on it."""
+    found = await find_card(desk.connection, card)
+    if not yes:
+        _ask(found)
+    ended = accept(
+        await end_card(
+            desk.connection,
+            desk.at,
+            actor=desk.actor,
+            part=found.card.part,
+            card_id=found.card.id,
+            limits=desk.config.operator.line_limits,
+        )
+    )
+    said = f"card {ended.id} has ended; its numbers are quarantined: {', '.join(_numbers(found))}"
+    return Answer(_describe(await _with_lines(desk, ended)), [said])
+
+
+def _ask(found: CardWithLines) -> None:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("the end of a card cannot be undone: say --yes if it is meant")
+    question = f"End card {found.card.id} with {', '.join(_numbers(found))} for good?"
+    typer.confirm(question, abort=True, err=True)
+
+
+def _numbers(found: CardWithLines) -> list[E164]:
+    return [line.msisdn for line in found.lines]
+
+
+@desk_command(app, "list")
+async def list_(
+    desk: Desk,
+    stock: Annotated[bool, typer.Option("--stock", help="The SIMs in stock, not the cards.")] = False,
+    after: Annotated[
+        str | None, typer.Option("--after", help="Go on after this card id (of the stock: ICCID).")
+    ] = None,
+    most: MostOption = 100,
+) -> Answer:
+    """List the cards that were sold, or the SIMs in stock."""
+    if stock:
+        return _tell_stock(await cards.list_stock(desk.connection, after=after or "", most=most + 1), most)
+    place = await _find_place(desk, after) if after else (-1, 0)
+    found = await cards.list_cards(desk.connection, after=place, most=most + 1)
+    rows = [_describe(await _with_lines(desk, card)) for card in found[:most]]
+    following = rows[-1]["card"] if len(found) > most else None
+    columns = ("card", "state", "numbers", "iccid", "account", "currency", "subscriber", "language")
+    table = Table(columns, rows, empty="no card was sold yet")
+    more = [f"more: --after {following}"] if following else []
+    return Answer({"cards": rows, "next": following}, [table, *more], desk.zone)
+
+
+async def _find_place(desk: Desk, card_id: str) -> tuple[int, int]:
+    if not (card_id.isascii() and card_id.isdigit()):
+        raise typer.BadParameter("--after is a card id here")
+    found = (await find_card(desk.connection, f"card:{card_id}")).card
+    return found.part, found.id
+
+
+def _tell_stock(found: tuple[StockItem, ...], most: int) -> Answer:
+    rows = [
+        {"iccid": item.iccid, "imsi": item.imsi, "is_esim": item.activation_code is not None}
+        for item in found
+    ]
+    following = rows[most - 1]["iccid"] if len(rows) > most else None
+    table = Table(("iccid", "imsi", "is_esim"), rows[:most], empty="there is no SIM in stock")
+    more = [f"more: --after {following}"] if following else []
+    return Answer({"stock": rows[:most], "next": following}, [table, *more])

@@ -1,0 +1,90 @@
+"""What a command that works on the database is given."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from onecard.cli import store
+from onecard.cli.failures import Failure
+from onecard.cli.options import NO_CONFIG, Options
+from onecard.database.directory import ServerDirectory
+from onecard.database.migrations import pending
+from onecard.database.pool import Connection, open_database
+from onecard.database.pool import connection as borrow
+from onecard.node.config import Config, ConfigError
+from onecard.sealing.keys import MasterKey, load_master_key
+from onecard.values.clock import SystemClock
+
+CONNECTIONS_MOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An open database, who acts, and when. One command does its work here."""
+
+    connection: Connection
+    dsn: str
+    options: Options
+    at: datetime
+    config_found: Config | None
+
+    @property
+    def actor(self) -> str:
+        return self.options.actor
+
+    @property
+    def config(self) -> Config:
+        """The configuration; raises ConfigError where there is none."""
+        if self.config_found is None:
+            raise ConfigError([NO_CONFIG])
+        return self.config_found
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The operator's time zone; UTC where there is no configuration."""
+        return ZoneInfo(self.config_found.operator.time_zone if self.config_found else "UTC")
+
+    def load_master_key(self) -> MasterKey:
+        """The master key; raises BadMasterKey."""
+        return load_master_key(self.options.master_key_file(self.config_found))
+
+
+@asynccontextmanager
+async def open_desk(options: Options) -> AsyncIterator[Desk]:
+    """Open a database that is ready for use, for one command."""
+    check_made(options)
+    async with open_bare_desk(options) as desk:
+        await _check_ready(desk.connection)
+        yield desk
+
+
+@asynccontextmanager
+async def open_bare_desk(options: Options) -> AsyncIterator[Desk]:
+    """Open the database as it is: its server is attached to, or started for the moment."""
+    config = options.find_config()
+    async with (
+        open_database(options.database_url, options.data, connections_most=CONNECTIONS_MOST) as database,
+        borrow(database.pool) as connection,
+    ):
+        yield Desk(connection, database.dsn, options, SystemClock().now(), config)
+
+
+def check_made(options: Options) -> None:
+    """Start no server on nothing: it would make an empty database in a place that may be a slip of the pen."""
+    if options.database_url is None and not ServerDirectory(options.directory).data.exists():
+        raise Failure(
+            "no_database",
+            f"there is no database in {options.directory}: make one with `onecard db init`, "
+            "or name another place with --data",
+        )
+
+
+async def _check_ready(connection: Connection) -> None:
+    if await pending(connection):
+        raise Failure("not_migrated", "the database is not up to date: run `onecard db migrate`")
+    if not await store.list_parts(connection):
+        raise Failure("no_parts", "the database has no parts yet: run `onecard db init`")

@@ -1,0 +1,133 @@
+"""What may go wrong that is nobody's bug, as one sentence that says what to do."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeVar
+
+import asyncpg
+
+from onecard.cards.model import CardRefusal
+from onecard.catalogue.model import PriceBookRefusal
+from onecard.database.directory import EmbeddedServerError
+from onecard.database.pool import DatabaseError
+from onecard.ledger.model import TopUpRefusal
+from onecard.lines.model import LineRefusal
+from onecard.lines.rules import BadListEntry, BadSchedule
+from onecard.node.config import ConfigError
+from onecard.sealing.keys import SealingError
+from onecard.subscribers.model import SubscriberRefusal
+from onecard.subscribers.rules import BadContact
+from onecard.values.card import BadCardIdentifier
+from onecard.values.money import BadMoney
+from onecard.values.phone import BadNumber
+from onecard.values.table import BadTable
+
+T = TypeVar("T")
+
+Refusal = CardRefusal | LineRefusal | SubscriberRefusal | TopUpRefusal | PriceBookRefusal
+
+SENTENCES: dict[Refusal, str] = {
+    CardRefusal.OUT_OF_STOCK: "there is no SIM in stock: import some with `onecard card import FILE`",
+    CardRefusal.UNKNOWN_SIM: "this SIM is not in the stock: import it with `onecard card import FILE`",
+    CardRefusal.SIM_NOT_IN_STOCK: "this SIM was given to a card before: choose another, or none for the next one",
+    CardRefusal.NO_NUMBER_FREE: "no number of this country is free: import some with `onecard number import FILE`",
+    CardRefusal.NUMBER_NOT_FREE: "this number is not free: see `onecard number list --state free`",
+    CardRefusal.UNKNOWN_SUBSCRIBER: "there is no such subscriber, or they were erased",
+    CardRefusal.UNKNOWN_CARD: "there is no such card: see `onecard card list`",
+    CardRefusal.CARD_ENDED: "the card has ended: nothing can be changed on it any more",
+    CardRefusal.ALREADY_ACTIVE: "the card is active already",
+    LineRefusal.UNKNOWN_CARD: "there is no such card: see `onecard card list`",
+    LineRefusal.CARD_ENDED: "the card has ended: sell another",
+    LineRefusal.UNKNOWN_LINE: "there is no such line, or it has ended: see `onecard line list`",
+    LineRefusal.UNKNOWN_APPLICATION: "there is no such application: see `onecard line applications`",
+    LineRefusal.ALREADY_DECIDED: "this application was decided before: a new one is needed",
+    LineRefusal.TOO_MANY_SECONDARIES: (
+        "the card has, or has applied for, as many secondary numbers as the operator allows: end a line first"
+    ),
+    LineRefusal.TOO_MANY_APPLICATIONS: (
+        "the card has made as many applications this month as the operator allows: wait for the next month"
+    ),
+    LineRefusal.NO_NUMBER_FREE: "no number of this country is free: import some with `onecard number import FILE`",
+    LineRefusal.NUMBER_NOT_FREE: (
+        "this number is not free, or not of this country: see `onecard number list --state free`"
+    ),
+    LineRefusal.PRIMARY_LINE: "the primary line ends with its card only: see `onecard card end`",
+    LineRefusal.LIST_FULL: "the list is full: take an entry off it with --remove first",
+    LineRefusal.NOT_ENDING: "nobody asked for the end of this line: first run `onecard line end` without --confirm",
+    LineRefusal.CONFIRMATION_TOO_LATE: (
+        "the time to confirm is over: ask again with `onecard line end` without --confirm"
+    ),
+    SubscriberRefusal.UNKNOWN_SUBSCRIBER: "there is no such subscriber",
+    SubscriberRefusal.ERASED: "the contact details of this subscriber were erased",
+    TopUpRefusal.BAD_AMOUNT: "a top-up is more than zero and at most a billion",
+    TopUpRefusal.OTHER_CURRENCY: "the account is kept in another currency",
+    TopUpRefusal.UNKNOWN_ACCOUNT: "there is no such account, or it is closed",
+    TopUpRefusal.CONFLICTING_EVENT: (
+        "this reference has topped up the account before, by another amount: a new payment needs a new reference"
+    ),
+    PriceBookRefusal.ALREADY_IMPORTED: (
+        "there is a price book of this currency from that instant on: choose a later one"
+    ),
+    PriceBookRefusal.IN_THE_PAST: (
+        "a price book cannot take effect in the past: set a later instant, or --effective-from now"
+    ),
+}
+"""Every refusal that the command line can meet."""
+
+
+class Failure(Exception):
+    """A command that could not be done: a stable code for programs, a sentence for people."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+def accept(answer: T | Refusal) -> T:
+    """What an action gave; raises Failure where it refused."""
+    if isinstance(answer, Refusal):
+        raise refused(answer)
+    return answer
+
+
+def refused(refusal: Refusal) -> Failure:
+    """The failure that a refusal is."""
+    assert isinstance(refusal, Enum)
+    return Failure(refusal.value, SENTENCES[refusal])
+
+
+_BAD_INPUT = (
+    BadCardIdentifier,
+    BadContact,
+    BadListEntry,
+    BadMoney,
+    BadNumber,
+    BadSchedule,
+)
+
+
+def explain(error: Exception) -> Failure | None:
+    """The failure that an exception is; None for a bug, which keeps its traceback."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, BadTable):
+        return Failure("bad_file", "nothing was imported: " + "\n".join(map(str, error.problems)))
+    if isinstance(error, _BAD_INPUT):
+        return Failure("bad_input", str(error))
+    return _explain_world(error)
+
+
+def _explain_world(error: Exception) -> Failure | None:
+    if isinstance(error, ConfigError):
+        return Failure("bad_configuration", "\n".join(error.problems))
+    if isinstance(error, DatabaseError | EmbeddedServerError):
+        return Failure("database", str(error))
+    if isinstance(error, SealingError):
+        return Failure("sealing", str(error))
+    if isinstance(error, asyncpg.PostgresError):  # a full disk, a right that is missing
+        return Failure("database", f"the database refused: {error.args[0] if error.args else error}")
+    if isinstance(error, OSError):
+        return Failure("system", str(error))
+    return None

@@ -1,0 +1,121 @@
+"""The options that every command takes, before the command's name or after it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from onecard.node.config import Config
+
+CONFIG_FILE = Path("onecard.toml")
+ACTOR_LENGTH_MOST = 100
+
+
+def _check_actor(actor: str | None) -> str | None:
+    if actor is not None and not re.fullmatch(r"[a-z]+:[\w.@-]+", actor[: ACTOR_LENGTH_MOST + 1]):
+        raise typer.BadParameter("who acts is written like staff:alice")
+    return actor
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar="ONECARD_CONFIG",
+        metavar="FILE",
+        help="The configuration; ./onecard.toml where there is one.",
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="ONECARD_DATA",
+        metavar="DIR",
+        help="Where the embedded database lies; the master key is beside it.",
+    ),
+]
+ActorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--actor",
+        metavar="WHO",
+        callback=_check_actor,
+        help="Who acts, for the audit record; staff:<login name> unless given.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was given of them."""
+
+    config_file: Path | None = None
+    data: Path | None = None
+    actor_given: str | None = None
+    as_json: bool = False
+
+    def override(
+        self, config_file: Path | None, data: Path | None, actor: str | None, *, as_json: bool
+    ) -> Options:
+        """What stands behind the command's name goes over what stands before it."""
+        return Options(config_file or self.config_file, data or self.data, actor or self.actor_given, as_json)
+
+    @property
+    def actor(self) -> str:
+        return self.actor_given or f"staff:{_login_name()}"
+
+    @property
+    def database_url(self) -> str | None:
+        return os.environ.get("ONECARD_DATABASE_URL") or None
+
+    @property
+    def directory(self) -> Path:
+        """Where the embedded database lies."""
+        from onecard.database.directory import default_directory
+
+        return self.data or default_directory()
+
+    def find_config(self) -> Config | None:
+        """The configuration, if one is named or lies in the working directory; raises ConfigError."""
+        from onecard.node.config import load_config
+
+        file = self.config_file or (CONFIG_FILE if CONFIG_FILE.exists() else None)
+        return None if file is None else load_config(file)
+
+    def get_config(self) -> Config:
+        """The configuration; raises ConfigError, also where there is none."""
+        from onecard.node.config import ConfigError
+
+        config = self.find_config()
+        if config is None:
+            raise ConfigError([NO_CONFIG])
+        return config
+
+    def master_key_file(self, config: Config | None) -> Path:
+        """Where the master key is, unless it stands in the environment: beside the data directory by default."""
+        if config is not None and config.master_key_file is not None:
+            return Path(config.master_key_file)
+        return self.directory.with_name(f"{self.directory.name}.master.key")
+
+
+NO_CONFIG = (
+    "there is no configuration: make one with `onecard config example > onecard.toml`, "
+    "or name yours with --config"
+)
+
+
+def _login_name() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return str(os.getuid())
+    return re.sub(r"[^\w.@-]", "_", name)
