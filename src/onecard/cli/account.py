@@ -11,7 +11,7 @@ from onecard import ledger
 from onecard.cli import store
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
-from onecard.cli.failures import Failure, accept
+from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_account
 from onecard.cli.show import Answer, Table
 from onecard.ledger import Account, Entry
@@ -45,12 +45,15 @@ async def topup(
     account: AccountArgument,
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the account's currency: 20 or 12.50.")],
     reference: Annotated[
-        str, typer.Option("--reference", help="The payer's own: the same one twice tops up once.")
+        str,
+        typer.Option(
+            "--reference", metavar="REFERENCE", help="The payer's own: the same one twice tops up once."
+        ),
     ],
 ) -> Answer:
     """Add money to an account."""
     if not 0 < len(reference.strip()) <= REFERENCE_LENGTH_MOST:
-        raise typer.BadParameter(f"a reference has 1 to {REFERENCE_LENGTH_MOST} characters")
+        raise Misuse(f"a reference has 1 to {REFERENCE_LENGTH_MOST} characters")
     found = await find_account(desk.connection, account)
     money = Money(parse_micros(amount), found.currency)
     async with desk.connection.transaction():
@@ -93,7 +96,9 @@ async def entries(
     before: Annotated[
         UUID | None, typer.Option("--before", metavar="EVENT", help="Go on with those before this event.")
     ] = None,
-    most: Annotated[int, typer.Option("--most", min=1, max=PAGE_MOST, help="How many at most.")] = 50,
+    most: Annotated[
+        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
+    ] = 50,
 ) -> Answer:
     """List the entries of an account, the newest first, each with the balance it left."""
     async with desk.connection.transaction(isolation="repeatable_read", readonly=True):
@@ -102,9 +107,9 @@ async def entries(
     following = rows[-1]["event"] if has_more else None
     columns = ("at", "kind", "change", "held_change", "available", "memo", "event")
     table = Table(columns, rows, empty=f"account {found.id} has no entries")
-    more = [f"more: --before {following}"] if following else []
+    hint = f"more: --before {following}" if following else None
     document = {**_describe(found), "entries": rows, "next": following}
-    return Answer(document, [table, *more], desk.zone)
+    return Answer(document, [table], desk.zone, hint=hint)
 
 
 async def _list_rows(

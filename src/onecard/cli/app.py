@@ -8,11 +8,11 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from onecard.cli.options import ActorOption, ConfigOption, DataOption, Options
+from onecard.cli.options import ActorOption, ConfigOption, DataOption, JsonOption, Options
 
 GROUPS = {
-    "serve": "Run a node: take texts from the links and hand them over, until SIGTERM or Ctrl-C.",
-    "demo": "Tell the main story with a made-up operator, and verify every step.",
+    "serve": "Run a node, until SIGTERM or Ctrl-C.",
+    "demo": "Tell the main story on loopback, and verify it.",
     "config": "Check a configuration file, or print one to start from.",
     "db": "Make, migrate and prove the database.",
     "card": "SIM stock and the cards that are sold.",
@@ -56,9 +56,10 @@ def root(
     config: ConfigOption = None,
     data: DataOption = None,
     actor: ActorOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a one-card, many-numbers mobile service.
 
     The database is the embedded one of --data, or the one that ONECARD_DATABASE_URL names.
     """
-    context.obj = Options(config, data and data.resolve(), actor)
+    context.obj = Options().override(config, data, actor, as_json=as_json)

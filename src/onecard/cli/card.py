@@ -14,13 +14,14 @@ from onecard.cards.model import Card, StockItem
 from onecard.cli import store
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
-from onecard.cli.failures import Failure, accept
+from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_card
 from onecard.cli.show import Answer, Table
 from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
 from onecard.sales.actions import end_card, sell_card, sell_card_to_newcomer
 from onecard.sealing.check import check_master_key
-from onecard.subscribers.rules import parse_contact
+from onecard.subscribers.model import Contact
+from onecard.subscribers.rules import BadContact, parse_contact
 from onecard.values.card import parse_iccid
 from onecard.values.language import Language
 from onecard.values.phone import E164, parse_country, parse_msisdn
@@ -39,9 +40,12 @@ StockFile = Annotated[
     ),
 ]
 IccidOption = Annotated[
-    str | None, typer.Option("--iccid", help="The SIM to give; the next one in stock unless named.")
+    str | None,
+    typer.Option("--iccid", metavar="ICCID", help="The SIM to give; the next one in stock unless named."),
 ]
-MostOption = Annotated[int, typer.Option("--most", min=1, max=PAGE_MOST, help="How many at most.")]
+MostOption = Annotated[
+    int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
+]
 
 
 @desk_command(app, "import")
@@ -57,21 +61,41 @@ async def import_(desk: Desk, file: StockFile) -> Answer:
 @desk_command(app, "sell")
 async def sell(
     desk: Desk,
-    name: Annotated[str | None, typer.Option("--name", help="Name of a new subscriber.")] = None,
-    email: Annotated[str | None, typer.Option("--email", help="E-mail address of a new subscriber.")] = None,
-    address: Annotated[str | None, typer.Option("--address", help="Postal address.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Name of a new subscriber.")
+    ] = None,
+    email: Annotated[
+        str | None, typer.Option("--email", metavar="EMAIL", help="E-mail address of a new subscriber.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDRESS", help="Postal address.")
+    ] = None,
     language: Annotated[
-        Language, typer.Option("--language", help="Language that the subscriber is spoken to in.")
+        Language,
+        typer.Option(
+            "--language",
+            metavar="en|fr|zh-Hans|zh-Hant",
+            help="Language that the subscriber is spoken to in.",
+        ),
     ] = Language.ENGLISH,
     number: Annotated[
-        str | None, typer.Option("--number", help="The primary number; the next free one unless named.")
+        str | None,
+        typer.Option(
+            "--number", metavar="NUMBER", help="The primary number; the next free one unless named."
+        ),
     ] = None,
     country: Annotated[
-        str | None, typer.Option("--country", help="Country of the primary number; the operator's own.")
+        str | None,
+        typer.Option(
+            "--country", metavar="COUNTRY", help="Country of the primary number; the operator's own."
+        ),
     ] = None,
     iccid: IccidOption = None,
     subscriber: Annotated[
-        int | None, typer.Option("--subscriber", min=1, help="A subscriber we know, in place of a new one.")
+        int | None,
+        typer.Option(
+            "--subscriber", metavar="ID", min=1, help="A subscriber we know, in place of a new one."
+        ),
     ] = None,
 ) -> Answer:
     """Sell a card: a SIM, a primary number, and an account that pays."""
@@ -82,10 +106,10 @@ async def sell(
     }
     if subscriber is not None:
         if name or email or address:
-            raise typer.BadParameter("--subscriber goes without --name, --email and --address")
+            raise Misuse("--subscriber goes without --name, --email and --address")
         return await _tell_sale(desk, await _sell_to_known(desk, subscriber, goods))
     if not name or not email:
-        raise typer.BadParameter("give --name and --email, or --subscriber")
+        raise Misuse("give --name and --email, or --subscriber")
     return await _tell_sale(desk, await _sell_to_newcomer(desk, name, email, address, language, goods))
 
 
@@ -99,12 +123,21 @@ async def _sell_to_newcomer(
         desk.at,
         actor=desk.actor,
         master=master,
-        contact=parse_contact(name, email, address),
+        contact=_read_contact(name, email, address),
         language=language,
         currency=desk.config.operator.money,
         **goods,
     )
     return accept(sold)
+
+
+def _read_contact(name: str, email: str, address: str | None) -> Contact:
+    """Check contact details, and repeat none of them in a sentence that may end up in a log."""
+    try:
+        return parse_contact(name, email, address)
+    except BadContact as error:
+        sentence = str(error).replace(repr(email.strip()[:80]), "what --email gives")
+        raise Failure("bad_contact", sentence) from None
 
 
 async def _sell_to_known(desk: Desk, subscriber_id: int, goods: dict[str, Any]) -> Card:
@@ -206,7 +239,7 @@ async def end(
 
 def _ask(found: CardWithLines) -> None:
     if not sys.stdin.isatty():
-        raise typer.BadParameter("the end of a card cannot be undone: say --yes if it is meant")
+        raise Misuse("the end of a card cannot be undone: say --yes if it is meant")
     question = f"End card {found.card.id} with {', '.join(_numbers(found))} for good?"
     typer.confirm(question, abort=True, err=True)
 
@@ -220,7 +253,8 @@ async def list_(
     desk: Desk,
     stock: Annotated[bool, typer.Option("--stock", help="The SIMs in stock, not the cards.")] = False,
     after: Annotated[
-        str | None, typer.Option("--after", help="Go on after this card id (of the stock: ICCID).")
+        str | None,
+        typer.Option("--after", metavar="ID", help="Go on after this card id (of the stock: ICCID)."),
     ] = None,
     most: MostOption = 100,
 ) -> Answer:
@@ -233,13 +267,13 @@ async def list_(
     following = rows[-1]["card"] if len(found) > most else None
     columns = ("card", "state", "numbers", "iccid", "account", "currency", "subscriber", "language")
     table = Table(columns, rows, empty="no card was sold yet")
-    more = [f"more: --after {following}"] if following else []
-    return Answer({"cards": rows, "next": following}, [table, *more], desk.zone)
+    hint = f"more: --after {following}" if following else None
+    return Answer({"cards": rows, "next": following}, [table], desk.zone, hint=hint)
 
 
 async def _find_place(desk: Desk, card_id: str) -> tuple[int, int]:
     if not (card_id.isascii() and card_id.isdigit()):
-        raise typer.BadParameter("--after is a card id here")
+        raise Misuse("--after is a card id here")
     found = (await find_card(desk.connection, f"card:{card_id}")).card
     return found.part, found.id
 
@@ -251,5 +285,5 @@ def _tell_stock(found: tuple[StockItem, ...], most: int) -> Answer:
     ]
     following = rows[most - 1]["iccid"] if len(rows) > most else None
     table = Table(("iccid", "imsi", "is_esim"), rows[:most], empty="there is no SIM in stock")
-    more = [f"more: --after {following}"] if following else []
-    return Answer({"stock": rows[:most], "next": following}, [table, *more])
+    hint = f"more: --after {following}" if following else None
+    return Answer({"stock": rows[:most], "next": following}, [table], hint=hint)

@@ -119,7 +119,7 @@ def _finish(options: Options, work: Callable[..., Answer | None], arguments: dic
         if failure is None:
             raise
         show_failure(failure, as_json=options.as_json)
-        raise typer.Exit(1) from None
+        raise typer.Exit(failure.exit_code) from None
     if answer is not None:
         show(answer, as_json=options.as_json)
         if not answer.is_good:

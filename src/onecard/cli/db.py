@@ -11,7 +11,7 @@ from onecard import ledger
 from onecard.cli import store
 from onecard.cli.command import desk_command, new_group, plain_command, run
 from onecard.cli.desk import Desk, check_made, open_bare_desk
-from onecard.cli.failures import Failure
+from onecard.cli.failures import Failure, Misuse
 from onecard.cli.options import Options
 from onecard.cli.show import Answer
 from onecard.database.embedded import attach
@@ -33,11 +33,11 @@ def _parse_parts(text: str | None) -> list[int] | None:
         return None
     items = text.split(",")
     if not all(item.strip().isascii() and item.strip().isdigit() for item in items):
-        raise typer.BadParameter("--parts is a count such as 4, or a list such as 1,4,9")
+        raise Misuse("--parts is a count such as 4, or a list such as 1,4,9")
     values = sorted(int(item) for item in items)
     parts = values if len(values) > 1 else list(range(1, min(values[0], PARTS_MOST + 1) + 1))
     if not 1 <= len(parts) <= PARTS_MOST or len(set(parts)) < len(parts) or parts[-1] > PART_HIGHEST:
-        raise typer.BadParameter(f"there are 1 to {PARTS_MOST} parts, each once")
+        raise Misuse(f"there are 1 to {PARTS_MOST} parts, each once")
     return parts
 
 
@@ -47,7 +47,9 @@ def init(
     parts: Annotated[
         str | None,
         typer.Option(
-            "--parts", help="How many parts, or which: 1,4,9. They can never be changed.  [default: 4]"
+            "--parts",
+            metavar="PARTS",
+            help="How many parts, or which: 1,4,9. They can never be changed.  [default: 4]",
         ),
     ] = None,
 ) -> Answer:

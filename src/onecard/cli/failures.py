@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ import asyncpg
 
 from onecard.cards.model import CardRefusal
 from onecard.catalogue.model import PriceBookRefusal
-from onecard.database.directory import EmbeddedServerError
+from onecard.database.directory import DirectoryNotServed, EmbeddedServerError
 from onecard.database.pool import DatabaseError
 from onecard.ledger.model import TopUpRefusal
 from onecard.lines.model import LineRefusal
@@ -17,7 +18,6 @@ from onecard.lines.rules import BadListEntry, BadSchedule
 from onecard.node.config import ConfigError
 from onecard.sealing.keys import SealingError
 from onecard.subscribers.model import SubscriberRefusal
-from onecard.subscribers.rules import BadContact
 from onecard.values.card import BadCardIdentifier
 from onecard.values.money import BadMoney
 from onecard.values.phone import BadNumber
@@ -79,10 +79,21 @@ SENTENCES: dict[Refusal, str] = {
 class Failure(Exception):
     """A command that could not be done: a stable code for programs, a sentence for people."""
 
+    exit_code = 1
+
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
+
+
+class Misuse(Failure):
+    """A command that makes no sense as it was given."""
+
+    exit_code = 2
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("misuse", sentence)
 
 
 def accept(answer: T | Refusal) -> T:
@@ -100,7 +111,6 @@ def refused(refusal: Refusal) -> Failure:
 
 _BAD_INPUT = (
     BadCardIdentifier,
-    BadContact,
     BadListEntry,
     BadMoney,
     BadNumber,
@@ -108,12 +118,24 @@ _BAD_INPUT = (
 )
 
 
+PROBLEMS_SHOWN_MOST = 20
+
+
+def _list_problems(what: str, problems: Sequence[str]) -> str:
+    """One problem in the sentence, several below it."""
+    if len(problems) == 1:
+        return f"{what}: {problems[0]}"
+    shown = problems[:PROBLEMS_SHOWN_MOST]
+    more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
+    return "\n  ".join([f"{what}:", *shown, *more])
+
+
 def explain(error: Exception) -> Failure | None:
     """The failure that an exception is; None for a bug, which keeps its traceback."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, BadTable):
-        return Failure("bad_file", "nothing was imported: " + "\n".join(map(str, error.problems)))
+        return Failure("bad_file", _list_problems("nothing was imported", list(map(str, error.problems))))
     if isinstance(error, _BAD_INPUT):
         return Failure("bad_input", str(error))
     return _explain_world(error)
@@ -121,7 +143,11 @@ def explain(error: Exception) -> Failure | None:
 
 def _explain_world(error: Exception) -> Failure | None:
     if isinstance(error, ConfigError):
-        return Failure("bad_configuration", "\n".join(error.problems))
+        return Failure(
+            "bad_configuration", _list_problems("the configuration cannot be used", error.problems)
+        )
+    if isinstance(error, DirectoryNotServed):
+        return Failure("not_served", f"{error}: start `onecard serve`, whose server others may use meanwhile")
     if isinstance(error, DatabaseError | EmbeddedServerError):
         return Failure("database", str(error))
     if isinstance(error, SealingError):

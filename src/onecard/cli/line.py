@@ -11,7 +11,7 @@ from onecard.cards import store as cards
 from onecard.cards.model import CardState
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
-from onecard.cli.failures import Failure, accept
+from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_card, find_line
 from onecard.cli.show import Answer, Table, say_time
 from onecard.lines import actions, store
@@ -54,8 +54,12 @@ EntryArgument = Annotated[
     ),
 ]
 RemoveOption = Annotated[bool, typer.Option("--remove", help="Take the entry off the list.")]
-BarOption = Annotated[OnOff | None, typer.Option(help="on keeps them out, off lets them in.")]
-MostOption = Annotated[int, typer.Option("--most", min=1, max=PAGE_MOST, help="How many at most.")]
+BarOption = Annotated[
+    OnOff | None, typer.Option(metavar="on|off", help="on keeps them out, off lets them in.")
+]
+MostOption = Annotated[
+    int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
+]
 
 
 # Applications
@@ -65,9 +69,21 @@ MostOption = Annotated[int, typer.Option("--most", min=1, max=PAGE_MOST, help="H
 async def apply(
     desk: Desk,
     card: CardArgument,
-    country: Annotated[str, typer.Option("--country", help="Country of the secondary number, such as CN.")],
+    country: Annotated[
+        str,
+        typer.Option(
+            "--country",
+            metavar="COUNTRY",
+            help="Country of the secondary number, such as CN.",
+        ),
+    ],
     number: Annotated[
-        str | None, typer.Option("--number", help="The number wanted; the next free one unless named.")
+        str | None,
+        typer.Option(
+            "--number",
+            metavar="NUMBER",
+            help="The number wanted; the next free one unless named.",
+        ),
     ] = None,
 ) -> Answer:
     """Apply for a secondary number; it is kept back until the outcome of the check."""
@@ -109,7 +125,10 @@ async def refuse(
     desk: Desk,
     application: ApplicationArgument,
     because: Annotated[
-        RefusedBecause, typer.Option("--because", help="The outcome of the check.")
+        RefusedBecause,
+        typer.Option(
+            "--because", metavar="mismatch|five_number_limit|time_out", help="The outcome of the check."
+        ),
     ] = RefusedBecause.MISMATCH,
 ) -> Answer:
     """Refuse an application; the number is free again."""
@@ -140,10 +159,15 @@ async def _decide(desk: Desk, application_id: int, verification: Verification) -
 async def applications(
     desk: Desk,
     card: Annotated[
-        str | None, typer.Option("--card", help="All of one card, decided ones too; else all open ones.")
+        str | None,
+        typer.Option(
+            "--card",
+            metavar="CARD",
+            help="All of one card, decided ones too; else all open ones.",
+        ),
     ] = None,
     after: Annotated[
-        int | None, typer.Option("--after", min=1, help="Go on after this application id.")
+        int | None, typer.Option("--after", metavar="ID", min=1, help="Go on after this application id.")
     ] = None,
     most: MostOption = 100,
 ) -> Answer:
@@ -161,8 +185,8 @@ async def applications(
     table = Table(
         columns, rows, empty="no application is open" if not card else "this card made no application"
     )
-    more = [f"more: --after {following}"] if following else []
-    return Answer({"applications": rows, "next": following}, [table, *more], desk.zone)
+    hint = f"more: --after {following}" if following else None
+    return Answer({"applications": rows, "next": following}, [table], desk.zone, hint=hint)
 
 
 async def _find_place(desk: Desk, application_id: int) -> tuple[int, int]:
@@ -215,7 +239,7 @@ async def bar(desk: Desk, number: NumberArgument, texts: BarOption = None, calls
     """Bar incoming texts or calls, or let them in again."""
     wishes = {Usage.TEXTS: texts, Usage.CALLS: calls}
     if texts is calls is None:
-        raise typer.BadParameter("say --texts on, --texts off, --calls on or --calls off")
+        raise Misuse("say --texts on, --texts off, --calls on or --calls off")
     line = await find_line(desk.connection, number)
     async with desk.connection.transaction():
         for usage, wish in wishes.items():
@@ -337,7 +361,9 @@ async def list_(
     card: Annotated[
         str | None, typer.Argument(metavar="[CARD]", help="Of one card: any number, ICCID or id.")
     ] = None,
-    after: Annotated[int | None, typer.Option("--after", min=1, help="Go on after this card id.")] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", metavar="ID", min=1, help="Go on after this card id.")
+    ] = None,
     most: MostOption = 100,
 ) -> Answer:
     """List the lines of a card, or of all cards, with what is set for them."""
@@ -348,8 +374,8 @@ async def list_(
     rows = [_describe_line(line) for line in lines]
     columns = ("number", "card", "slot", "on", "bars", "schedule", "blocked", "allowed", "ending_until")
     table = Table(columns, rows, empty="no line is active")
-    more = [f"more: --after {following}"] if following else []
-    return Answer({"lines": rows, "next": following}, [table, *more], desk.zone)
+    hint = f"more: --after {following}" if following else None
+    return Answer({"lines": rows, "next": following}, [table], desk.zone, hint=hint)
 
 
 async def _list_lines_of_cards(

@@ -7,12 +7,11 @@ import sys
 from typing import Any
 
 import argon2
-import typer
 
 from onecard.cli import store
 from onecard.cli.command import desk_command, new_group, plain_command
 from onecard.cli.desk import Desk
-from onecard.cli.failures import Failure
+from onecard.cli.failures import Failure, Misuse
 from onecard.cli.options import Options
 from onecard.cli.show import Answer, Table
 from onecard.node.config import Link
@@ -79,5 +78,5 @@ def _read_password() -> str:
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if not 0 < len(password) <= PASSWORD_LENGTH_MOST or not password.isascii():
-        raise typer.BadParameter(f"a password has 1 to {PASSWORD_LENGTH_MOST} ASCII characters")
+        raise Misuse(f"a password has 1 to {PASSWORD_LENGTH_MOST} ASCII characters")
     return password

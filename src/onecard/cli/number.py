@@ -38,10 +38,17 @@ async def import_(
 @desk_command(app, "list")
 async def list_(
     desk: Desk,
-    country: Annotated[str | None, typer.Option("--country", help="Of one country, such as CA.")] = None,
-    state: Annotated[NumberState | None, typer.Option("--state", help="In one state.")] = None,
+    country: Annotated[
+        str | None, typer.Option("--country", metavar="COUNTRY", help="Of one country, such as CA.")
+    ] = None,
+    state: Annotated[
+        NumberState | None,
+        typer.Option("--state", metavar="free|reserved|assigned|quarantined", help="In one state."),
+    ] = None,
     after: Annotated[str, typer.Option("--after", metavar="NUMBER", help="Go on after this number.")] = "",
-    most: Annotated[int, typer.Option("--most", min=1, max=PAGE_MOST, help="How many at most.")] = 100,
+    most: Annotated[
+        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
+    ] = 100,
 ) -> Answer:
     """List the numbers of the pools, and whose they are."""
     found = await store.list_numbers(
@@ -65,5 +72,5 @@ async def list_(
     table = Table(
         ("number", "country", "state", "until", "card"), rows, empty="no such number is in the pools"
     )
-    more = [f"more: --after {following}"] if following else []
-    return Answer({"numbers": rows, "next": following}, [table, *more], desk.zone)
+    hint = f"more: --after {following}" if following else None
+    return Answer({"numbers": rows, "next": following}, [table], desk.zone, hint=hint)

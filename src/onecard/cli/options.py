@@ -67,7 +67,12 @@ class Options:
         self, config_file: Path | None, data: Path | None, actor: str | None, *, as_json: bool
     ) -> Options:
         """What stands behind the command's name goes over what stands before it."""
-        return Options(config_file or self.config_file, data or self.data, actor or self.actor_given, as_json)
+        return Options(
+            config_file or self.config_file,
+            data or self.data,
+            actor or self.actor_given,
+            as_json or self.as_json,
+        )
 
     @property
     def actor(self) -> str:

@@ -6,7 +6,9 @@ import typer
 import uvloop
 
 from onecard.cli.command import log_to_stderr, plain_command
+from onecard.cli.failures import Failure
 from onecard.cli.options import Options
+from onecard.node.node import NotReady
 from onecard.node.serve import serve as serve_node
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -20,4 +22,7 @@ def serve(options: Options) -> None:
     """
     log_to_stderr(quiet=False, as_json=options.as_json)
     config = options.get_config()
-    uvloop.run(serve_node(config, directory=options.data, database_url=options.database_url))
+    try:
+        uvloop.run(serve_node(config, directory=options.data, database_url=options.database_url))
+    except NotReady as error:
+        raise Failure("not_ready", str(error)) from None

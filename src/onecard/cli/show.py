@@ -37,6 +37,8 @@ class Answer:
     document: Document
     parts: Sequence[str | Table]
     zone: tzinfo = UTC
+    hint: str | None = None
+    """How to go on, for people: on stderr, so that what is piped holds the answer only."""
     is_good: bool = True
     """False makes the exit code 1."""
 
@@ -51,6 +53,9 @@ def show(answer: Answer, *, as_json: bool) -> None:
             _show_table(part, answer.zone)
         else:
             sys.stdout.write(f"{part}\n")
+    if answer.hint:
+        sys.stdout.flush()
+        sys.stderr.write(f"{answer.hint}\n")
 
 
 def show_failure(failure: Failure, *, as_json: bool) -> None:
@@ -85,7 +90,7 @@ def say_time(instant: datetime, zone: tzinfo) -> str:
 
 
 def _cell(value: Any, zone: tzinfo) -> str:
-    if value is None:
+    if value is None or value == "":
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -15,7 +15,7 @@ from onecard.catalogue.rules import PriceList, read_csv_price_list, read_toml_pr
 from onecard.catalogue.store import load_tariff
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
-from onecard.cli.failures import accept
+from onecard.cli.failures import Misuse, accept
 from onecard.cli.show import Answer, Table, say_time
 from onecard.values.money import parse_currency
 
@@ -39,10 +39,16 @@ async def import_(
         ),
     ],
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of a book in CSV form; that of the file unless given.")
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="Name of a book in CSV form; that of the file unless given."
+        ),
     ] = None,
     currency: Annotated[
-        str | None, typer.Option("--currency", help="Currency of a book in CSV form; the operator's own.")
+        str | None,
+        typer.Option(
+            "--currency", metavar="CURRENCY", help="Currency of a book in CSV form; the operator's own."
+        ),
     ] = None,
     effective_from: Annotated[
         str | None,
@@ -57,7 +63,7 @@ async def import_(
     instant = desk.at if effective_from == NOW else _parse_instant(effective_from)
     if file.suffix.lower() == ".toml":
         if name or currency:
-            raise typer.BadParameter("a book in TOML form has its own name and currency")
+            raise Misuse("a book in TOML form has its own name and currency")
         prices = read_toml_price_list(file.read_text(encoding="utf-8"))
         prices = replace(prices, effective_from=instant or prices.effective_from)
     else:
@@ -88,7 +94,7 @@ def _parse_instant(text: str | None) -> datetime | None:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise typer.BadParameter("an instant has its offset: 2026-01-01T00:00:00-08:00, or now")
+        raise Misuse("an instant has its offset: 2026-01-01T00:00:00-08:00, or now")
     return instant
 
 

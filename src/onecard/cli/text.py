@@ -9,7 +9,7 @@ import typer
 from onecard.cli import store
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
-from onecard.cli.failures import Failure
+from onecard.cli.failures import Failure, Misuse
 from onecard.cli.find import find_card
 from onecard.cli.show import Answer, Table
 from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
@@ -30,16 +30,26 @@ async def trace(
         int | None, typer.Argument(metavar="[ID]", min=1, max=ID_HIGHEST, help="Of one text: its id.")
     ] = None,
     number: Annotated[
-        str | None, typer.Option("--number", help="The latest texts of the card that has this number.")
+        str | None,
+        typer.Option(
+            "--number",
+            metavar="NUMBER",
+            help="The latest texts of the card that has this number.",
+        ),
     ] = None,
     before: Annotated[
-        int, typer.Option("--before", min=1, max=ID_HIGHEST, help="Go on with those before this id.")
+        int,
+        typer.Option(
+            "--before", metavar="ID", min=1, max=ID_HIGHEST, help="Go on with those before this id."
+        ),
     ] = ID_HIGHEST,
-    most: Annotated[int, typer.Option("--most", min=1, max=PAGE_MOST, help="How many at most.")] = 20,
+    most: Annotated[
+        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
+    ] = 20,
 ) -> Answer:
     """Say what became of a text, or of the latest texts of a card: every step, never the contents."""
     if (text is None) == (number is None):
-        raise typer.BadParameter("give the id of a text, or --number")
+        raise Misuse("give the id of a text, or --number")
     if text is not None:
         return await _tell_one(desk, text)
     assert number is not None
@@ -64,8 +74,8 @@ async def _tell_latest(desk: Desk, card: CardWithLines, before: int, most: int) 
     following = rows[-1]["text"] if len(found) > most else None
     columns = ("text", "accepted_at", "direction", "line", "far", "state", "price", "segments", "next_link")
     table = Table(columns, rows, empty=f"there is no trace of a text of card {card.card.id}")
-    more = [f"more: --before {following}"] if following else []
-    return Answer({"texts": rows, "next": following}, [table, *more], desk.zone)
+    hint = f"more: --before {following}" if following else None
+    return Answer({"texts": rows, "next": following}, [table], desk.zone, hint=hint)
 
 
 async def _describe(desk: Desk, card: CardWithLines, found: Trace) -> dict[str, Any]:
