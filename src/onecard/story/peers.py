@@ -7,10 +7,13 @@ peers of other makers are in the tests.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 from onecard.gateways.smpp.constants import CommandId, CommandStatus, MessageState
 from onecard.gateways.smpp.events import (
@@ -33,6 +36,9 @@ OnText = Callable[["PeerConnection", ShortMessage], tuple[CommandStatus, str]]
 WIDE = SessionSettings(incoming_window=10_000, outgoing_window=100)
 
 
+THROTTLED_SECONDS = 0.05
+
+
 class PeerRefused(Exception):
     """The other side refused a bind, or the connection is over."""
 
@@ -48,6 +54,7 @@ class PeerConnection(asyncio.Protocol):
         self._on_text = on_text
         self._password = password
         self._answers: dict[int, asyncio.Future[TextAnswered]] = {}
+        self._backlog: deque[tuple[ShortMessage, asyncio.Future[TextAnswered]]] = deque()
         self._transport: asyncio.Transport | None = None
         self._flush_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -55,12 +62,12 @@ class PeerConnection(asyncio.Protocol):
     # ---- the socket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
 
     def data_received(self, data: bytes) -> None:
         for event in self.session.receive(data, self._loop.time()):
             self._dispatch(event)
+        self._send_backlog()
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -71,11 +78,12 @@ class PeerConnection(asyncio.Protocol):
         if not self.bound.done():
             self.bound.set_exception(PeerRefused("the connection ended before the bind"))
             self.bound.exception()  # whoever waits for it is told; nobody has to
-        for answer in self._answers.values():
+        for answer in (*self._answers.values(), *(answer for _, answer in self._backlog)):
             if not answer.done():
                 answer.set_exception(PeerRefused("the connection ended before the answer"))
                 answer.exception()
         self._answers.clear()
+        self._backlog.clear()
 
     # ---- what a peer does
 
@@ -85,21 +93,26 @@ class PeerConnection(asyncio.Protocol):
         self._flush()
 
     def send_nowait(self, message: ShortMessage) -> asyncio.Future[TextAnswered]:
-        """Send a text; the window must be open."""
+        """Send a text, now or when the window opens; the future is its answer, or PeerRefused."""
         answer: asyncio.Future[TextAnswered] = self._loop.create_future()
-        self._answers[self.session.send_text(message, self._loop.time())] = answer
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
+        if self.session.closed:
+            answer.set_exception(PeerRefused("the connection is over"))
+            return answer
+        self._backlog.append((message, answer))
+        self._send_backlog()
         return answer
 
     async def send(self, message: ShortMessage) -> TextAnswered:
         """Send a text and wait for its answer; raises PeerRefused when the connection ends first."""
-        while not self.session.window_open:
-            if self.session.closed:
-                raise PeerRefused("the connection is over")
-            await asyncio.sleep(0.001)
         return await self.send_nowait(message)
+
+    def _send_backlog(self) -> None:
+        while self._backlog and self.session.window_open:
+            message, answer = self._backlog.popleft()
+            self._answers[self.session.send_text(message, self._loop.time())] = answer
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
 
     async def close(self) -> None:
         """Unbind and end."""
@@ -219,20 +232,20 @@ class MessageCentre:
         on_text: OnText | None = None,
         settings: SessionSettings = WIDE,
         report: MessageState | None = MessageState.DELIVERED,
+        on_taken: Callable[[ShortMessage], None] | None = None,
     ) -> None:
         self.texts: list[ShortMessage] = []
-        """What it took, in order; its ids are the places here, from 1."""
+        """What it took, in order; its ids are the places here, from 1. Not kept here where `on_taken` is told."""
         self.report = report
         """What its receipts say; None: it sends none."""
         self.connections: list[PeerConnection] = []
         self.port = 0
-        self.answers: list[int] = []
-        """Statuses of the answers to its receipts."""
         self._password = password
         self._on_text = on_text or self._take
+        self._on_taken = on_taken or self.texts.append
+        self._ids = itertools.count(1)
         self._settings = settings
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def listen(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         """Listen; `port` then says where."""
@@ -263,27 +276,23 @@ class MessageCentre:
         return connection
 
     def _take(self, connection: PeerConnection, message: ShortMessage) -> tuple[CommandStatus, str]:
-        self.texts.append(message)
-        message_id = str(len(self.texts))
+        self._on_taken(message)
+        message_id = str(next(self._ids))
         if self.report is not None and message.registered_delivery & 1:
-            asyncio.get_running_loop().call_soon(self._report, connection, message, message_id, self.report)
+            asyncio.get_running_loop().call_soon(
+                self._report, connection, receipt_of(message, message_id, self.report)
+            )
         return CommandStatus.ESME_ROK, message_id
 
-    def _report(
-        self, connection: PeerConnection, message: ShortMessage, message_id: str, state: MessageState
-    ) -> None:
-        task = asyncio.get_running_loop().create_task(
-            self._send_report(connection, message, message_id, state)
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _report(self, connection: PeerConnection, receipt: ShortMessage) -> None:
+        """Send a receipt, again and again while the other side has too much to do."""
+        loop = asyncio.get_running_loop()
 
-    async def _send_report(
-        self, connection: PeerConnection, message: ShortMessage, message_id: str, state: MessageState
-    ) -> None:
-        with suppress(PeerRefused):  # a receipt is lost with its connection, as in life
-            answered = await connection.send(receipt_of(message, message_id, state))
-            self.answers.append(answered.status)
+        def on_answer(answer: asyncio.Future[TextAnswered]) -> None:
+            if answer.exception() is None and answer.result().status == CommandStatus.ESME_RTHROTTLED:
+                loop.call_later(THROTTLED_SECONDS, self._report, connection, receipt)
+
+        connection.send_nowait(receipt).add_done_callback(on_answer)
 
 
 def receipt_of(message: ShortMessage, message_id: str, state: MessageState) -> ShortMessage:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import structlog
 
@@ -140,8 +140,7 @@ class LinkConnection(asyncio.Protocol):
     # ---- the socket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
         self.peer = str(transport.get_extra_info("peername", ("?",))[0])
         self._arm_timer()
 

@@ -137,7 +137,10 @@ def _read_network_error(tlvs: Tlvs) -> NetworkError | None:
 
 
 def _format_date(moment: datetime | None) -> str:
-    return "0000000000" if moment is None else f"{moment.astimezone(UTC):%y%m%d%H%M}"
+    if moment is None:
+        return "0000000000"
+    utc = moment.astimezone(UTC)  # strftime would take three times as long, on the hot path
+    return f"{utc.year % 100:02}{utc.month:02}{utc.day:02}{utc.hour:02}{utc.minute:02}"
 
 
 def _parse_date(text: str) -> datetime | None:
