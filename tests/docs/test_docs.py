@@ -1,0 +1,167 @@
+"""The documentation says what the code does: keys, defaults, statuses, examples, links, commands."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from onecard.catalogue.rules import read_toml_price_list
+from onecard.database.migrations import read_migrations
+from onecard.gateways.smpp.constants import CommandStatus
+from onecard.gateways.smpp.translate import (
+    STATUS_OF_CANCEL_REFUSAL,
+    STATUS_OF_REFUSAL,
+    STATUS_OF_REPLACE_REFUSAL,
+)
+from onecard.node import config
+from onecard.node.config import ConfigError, load_config
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "Top level": config.Config,
+    "`[operator]`": config.Operator,
+    "`[texts]`": config.Texts,
+    "`[smpp]`": config.Smpp,
+    "`[smpp.tls]`": config.Tls,
+    "`[http]`": config.Http,
+    "`[[links]]`": config.Link,
+    "`[links.connect]`": config.Connect,
+}
+OPERATOR = """
+[operator]
+name = "Maple Bridge"
+home_country = "CA"
+currency = "CAD"
+time_zone = "America/Vancouver"
+"""
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def rows_of(page: str, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    section = page.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    table = re.findall(r"^\|(.*)\|$", section, re.MULTILINE)
+    return [[cell.strip() for cell in row.split(" | ")] for row in table[2:]]
+
+
+def blocks_of(page: Path, language: str) -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def say_default(field: msgspec.structs.FieldInfo) -> str:
+    """A default as the reference writes it: in TOML, or in a word."""
+    if field.required:
+        return "required"
+    value: Any = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    if value is None:
+        return "none"
+    return "a table" if isinstance(value, msgspec.Struct) else f"`{_in_toml(value)}`"
+
+
+def _in_toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_toml, value))}]"
+    if isinstance(value, Enum):
+        return _in_toml(value.value)
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_reference_names_every_key_of_the_configuration_with_its_default(heading: str) -> None:
+    written = [(row[0], row[1]) for row in rows_of(read("reference/configuration.md"), heading)]
+    fields = msgspec.structs.fields(SECTIONS[heading])
+    assert written == [(f"`{field.name}`", say_default(field)) for field in fields]
+
+
+TOML = [(name_of(page), block) for page in PAGES for block in blocks_of(page, "toml")]
+
+
+@pytest.mark.parametrize(("page", "block"), TOML)
+def test_every_toml_example_can_be_used(page: str, block: str, tmp_path: Path) -> None:
+    """A price book is read as one; of a configuration that is only part of one, the operator is added."""
+    document = tomllib.loads(block)
+    if "text" in document:
+        read_toml_price_list(block)
+        return
+    file = tmp_path / "onecard.toml"
+    file.write_text(block if "operator" in document else block + OPERATOR, encoding="utf-8")
+    assert problems_of(file) == []
+
+
+def problems_of(file: Path) -> list[str]:
+    """What is wrong with a configuration, but for the files it names, which are not on this machine."""
+    try:
+        load_config(file)
+    except ConfigError as error:
+        return [problem for problem in error.problems if "there is no file" not in problem]
+    return []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(
+        r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", page.read_text(encoding="utf-8")
+    ):
+        path, _, anchor = (target[0] or target[1]).partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        aimed = (page.parent / path) if path else page
+        assert aimed.exists(), f"{path} is missing"
+        assert not anchor or anchor in anchors_of(aimed), f"{path} has no heading #{anchor}"
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Headings as the usual renderers name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)$", text, re.MULTILINE)) <= {
+        pair for target in targets for pair in ((target, ""), ("", target))
+    }
+
+
+REFUSALS: dict[str, Mapping[Any, CommandStatus]] = {
+    "Why a text is refused": STATUS_OF_REFUSAL,
+    "Why a text cannot be cancelled": STATUS_OF_CANCEL_REFUSAL,
+    "Why a text cannot be replaced": STATUS_OF_REPLACE_REFUSAL,
+}
+
+
+@pytest.mark.parametrize("heading", REFUSALS)
+def test_the_reference_gives_each_refusal_the_status_that_peers_get(heading: str) -> None:
+    written = {row[0].strip("`"): row[1] for row in rows_of(read("reference/smpp.md"), heading)}
+    assert written == {
+        refusal.name.lower(): f"`{status.name}` 0x{status.value:02X}"
+        for refusal, status in REFUSALS[heading].items()
+    }
+
+
+def test_the_reference_of_the_schema_has_a_heading_for_every_table() -> None:
+    sql = "\n".join(migration.sql for migration in read_migrations())
+    tables = set(re.findall(r"^CREATE TABLE (\w+)", sql, re.MULTILINE))
+    assert set(re.findall(r"^### `(\w+)`$", read("reference/schema.md"), re.MULTILINE)) == tables | {
+        "schema_migration"
+    }
