@@ -100,7 +100,6 @@ class TextRefusal(Enum):
     NOT_YOUR_NUMBER = "not_your_number"
     BAD_DESTINATION = "bad_destination"
     NO_LINE_IN_SLOT = "no_line_in_slot"
-    CARD_ENDED = "card_ended"
     LINE_OFF = "line_off"
     TEXTS_BARRED = "texts_barred"
     SENDER_BLOCKED = "sender_blocked"

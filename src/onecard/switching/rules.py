@@ -14,7 +14,7 @@ from onecard.catalogue.model import Tariff
 from onecard.catalogue.rules import find_text_rate, price_text
 from onecard.lines.model import Line, Usage
 from onecard.lines.rules import is_blocked, takes
-from onecard.switching.dialling import read_destination, read_dialled, show_sender
+from onecard.switching.dialling import read_destination, read_dialled, read_sender, show_sender
 from onecard.switching.model import (
     CardEntry,
     FromCard,
@@ -26,7 +26,7 @@ from onecard.switching.model import (
 )
 from onecard.values.address import Address, international, unknown
 from onecard.values.card import Imsi
-from onecard.values.phone import E164, BadNumber, parse_msisdn
+from onecard.values.phone import E164, BadNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +109,19 @@ def _shown_source(line: Line, source: Address, service_code: str) -> Address:
     """Put the service code and slot before a numeric sender on a secondary line; never cut, never invent."""
     if line.is_primary or not source.is_numeric:
         return source
-    try:
-        shown = show_sender(parse_msisdn(source.dialled), line.slot, line.country, service_code)
-    except BadNumber:
-        shown = f"{service_code}{line.slot}{source.digits}"
-    return unknown(shown) if shown and len(shown) <= 20 else source
+    sender = read_sender(source.dialled, line.country)
+    shown = show_sender(sender, line.slot, line.country, service_code)
+    return unknown(shown) if shown else source
 
 
 def decide_text_from_card(
     entry: CardEntry, destination: Address, *, segments: int, setting: Setting, at: datetime
 ) -> FromCard | ToServiceCode | TextRefusal:
     """Decide on a text that the card sends: which line it leaves from is in what was dialled."""
-    dialled = read_dialled(destination.dialled, setting.service_code)
+    try:
+        dialled = read_dialled(destination.dialled, setting.service_code)
+    except BadNumber:
+        return TextRefusal.BAD_DESTINATION
     if dialled.is_service_code_alone:
         return ToServiceCode(entry)
     line = entry.line_in_slot(dialled.slot or 0)
