@@ -155,18 +155,23 @@ class TextAcceptor:
     # ---- deciding
 
     async def _decide(self, arrival: Arrival, now: datetime) -> Decision:
+        """A text of the host is from a card if it serves the card that has the sender as its primary number.
+
+        Any other sender is far: a secondary number of another card, say, whose text came round by its home operator.
+        """
         role = self.setting.routes.role_of(arrival.link)
-        if role is LinkRole.HOST:
-            sender = await self._find(as_msisdn(arrival.source))
-            if sender is not None:
-                return await self._decide_from_card(sender, arrival, now)
-        return await self._decide_to_card(role, arrival, now)
+        sender = await self._find(as_msisdn(arrival.source)) if role is LinkRole.HOST else None
+        if sender is not None and self._sends_for(sender, arrival):
+            return await self._decide_from_card(sender, arrival, now)
+        decision = await self._decide_to_card(role, arrival, now)
+        unknown_line = decision is TextRefusal.UNKNOWN_LINE
+        return TextRefusal.UNKNOWN_SENDER if unknown_line and sender is not None else decision
+
+    def _sends_for(self, entry: CardEntry, arrival: Arrival) -> bool:
+        is_primary = entry.primary.msisdn == as_msisdn(arrival.source)
+        return is_primary and self.setting.routes.link_for_card(entry.card.imsi) == arrival.link
 
     async def _decide_from_card(self, entry: CardEntry, arrival: Arrival, now: datetime) -> Decision:
-        """The host may send for the primary numbers of the cards it serves, and for no others."""
-        serving = self.setting.routes.link_for_card(entry.card.imsi)
-        if entry.primary.msisdn != as_msisdn(arrival.source) or serving != arrival.link:
-            return TextRefusal.UNKNOWN_SENDER
         if entry.card.state is CardState.SOLD:
             await self._activate(entry)
         segments = segments_of(arrival.content)
