@@ -1,0 +1,248 @@
+"""The programs that the story starts: partners, a node, commands. None of them outlives it.
+
+Each has a session of its own, so that Ctrl-C at the terminal reaches the story alone, which ends them in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from onecard.database.directory import EmbeddedServerError
+from onecard.database.embedded import EmbeddedServer
+from onecard.gateways.smpp.pdus import ShortMessage
+from onecard.story.place import Place
+from onecard.story.wire import Done, Errand, Failed, Order, Outcome, read_report, write_line
+
+ONECARD = (sys.executable, "-c", "from onecard.cli import main; main()")
+PARTNER = (sys.executable, "-m", "onecard.story.partner")
+TEXTS_KEPT_MOST = 1000
+LINE_OCTETS_MOST = 1 << 20
+WAIT_SECONDS = 20.0
+"""For anything that takes milliseconds on a machine that is not overloaded."""
+START_SECONDS = 60.0
+STOP_SECONDS = 90.0
+COMMAND_SECONDS = 120.0
+
+O = TypeVar("O", bound=Outcome)  # noqa: E741
+
+
+class ChildFailed(Exception):
+    """A program that the story started did not do what it was to do; the message says what it said."""
+
+
+class Partner:
+    """An operator's or a bank's program, from the story's side."""
+
+    def __init__(self, name: str, child: Process) -> None:
+        self.name = name
+        self.child = child
+        self._texts: deque[ShortMessage] = deque(maxlen=TEXTS_KEPT_MOST)
+        self._came = asyncio.Event()
+        self._waiting: dict[int, asyncio.Future[Outcome]] = {}
+        self._number = 0
+        self._reading = asyncio.create_task(self._read())
+
+    async def ask(self, errand: Errand, wanted: type[O]) -> O:
+        """Order an errand and wait for its outcome. Raises ChildFailed."""
+        self._number += 1
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting[self._number] = outcome
+        assert self.child.stdin is not None
+        self.child.stdin.write(write_line(Order(self._number, errand)))
+        came = await self._in_time(outcome, "did not answer an order")
+        if isinstance(came, Failed):
+            raise ChildFailed(f"the {self.name} could not do its errand: {came.reason}")
+        assert isinstance(came, wanted), came
+        return came
+
+    async def next_text(self) -> ShortMessage:
+        """The next text or receipt that arrived at the partner. Raises ChildFailed when none comes."""
+        while not self._texts:
+            self._came.clear()
+            await self._in_time(self._came.wait(), "was sent no text")
+        return self._texts.popleft()
+
+    @property
+    def unread(self) -> Sequence[ShortMessage]:
+        """What arrived and nobody asked for."""
+        return tuple(self._texts)
+
+    async def close(self) -> None:
+        """End the program: it goes when its orders end."""
+        assert self.child.stdin is not None
+        self.child.stdin.close()
+        await stop(self.child)
+        await self._reading
+
+    async def _in_time(self, awaited: Any, fault: str) -> Any:
+        try:
+            return await asyncio.wait_for(awaited, WAIT_SECONDS)
+        except TimeoutError:
+            raise ChildFailed(f"the {self.name} {fault} within {WAIT_SECONDS:.0f} seconds") from None
+
+    async def _read(self) -> None:
+        assert self.child.stdout is not None
+        while line := await self.child.stdout.readline():
+            report = read_report(line)
+            if isinstance(report, Done):
+                self._waiting.pop(report.number).set_result(report.outcome)
+            else:
+                self._texts.append(report.message)
+                self._came.set()
+        for outcome in self._waiting.values():
+            if not outcome.done():
+                outcome.set_result(Failed("its program has ended"))
+
+
+@asynccontextmanager
+async def start_partner(name: str, place: Place) -> AsyncIterator[Partner]:
+    """Start a partner's program; it is ended with the block."""
+    partner = Partner(name, await _start(PARTNER, place.log_of(name.replace(" ", "-")), stdout=PIPE))
+    try:
+        yield partner
+    finally:
+        await partner.close()
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """Where the node says that it listens."""
+
+    smpp: str
+    http: str
+
+    @property
+    def smpp_place(self) -> tuple[str, int]:
+        return _split(self.smpp)
+
+    @property
+    def http_place(self) -> tuple[str, int]:
+        return _split(self.http)
+
+
+@asynccontextmanager
+async def start_node(place: Place) -> AsyncIterator[Addresses]:
+    """Run `onecard serve`, with the database in the place; it is ended with the block, and the database with it."""
+    log = place.log_of("onecard-serve")
+    child = await _start((*ONECARD, *arguments_of(place), "serve", "--json"), log)
+    try:
+        yield await _wait_until_up(child, log)
+    finally:
+        if await stop(child, signal.SIGTERM) != 0:
+            await _stop_leftover_database(place)
+
+
+async def run_command(place: Place, *arguments: str) -> dict[str, Any]:
+    """Run `onecard` as a person would, and return the JSON document that it answers. Raises ChildFailed.
+
+    A command is short; when the story is ended meanwhile, it is let finish, so that it leaves nothing half done.
+    """
+    running = asyncio.create_task(_run_command(place, arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+async def _run_command(place: Place, arguments: Sequence[str]) -> dict[str, Any]:
+    with place.log_of("commands").open("ab") as log:
+        child = await asyncio.create_subprocess_exec(
+            *ONECARD,
+            *arguments_of(place),
+            *arguments,
+            "--json",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=PIPE,
+            stderr=log,
+            env=_environment(),
+            start_new_session=True,
+        )
+    try:
+        said, _ = await asyncio.wait_for(child.communicate(), COMMAND_SECONDS)
+    finally:
+        await stop(child, signal.SIGKILL)
+    if child.returncode != 0:
+        shown = " ".join(arguments[:2])
+        raise ChildFailed(
+            f"`onecard {shown}` ended with exit code {child.returncode}: {said.decode().strip()}"
+        )
+    document: dict[str, Any] = msgspec.json.decode(said)
+    return document
+
+
+def arguments_of(place: Place) -> tuple[str, ...]:
+    """What every command is told of the place."""
+    return ("--config", str(place.configuration), "--data", str(place.root), "--actor", "staff:demo")
+
+
+async def stop(child: Process, number: signal.Signals | None = None) -> int:
+    """Send a signal, wait for the end, kill what does not end; returns the exit code, at once where it has ended."""
+    with suppress(ProcessLookupError):
+        if number is not None and child.returncode is None:
+            child.send_signal(number)
+    try:
+        return await asyncio.wait_for(child.wait(), STOP_SECONDS)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            child.kill()
+        return await child.wait()
+
+
+async def _start(command: Sequence[str], log: Path, stdout: int | None = None) -> Process:
+    with log.open("ab") as output:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=PIPE,
+            stdout=output if stdout is None else stdout,
+            stderr=output,
+            env=_environment(),
+            limit=LINE_OCTETS_MOST,
+            start_new_session=True,
+        )
+
+
+def _environment() -> Mapping[str, str]:
+    """Ours without settings of another onecard: the story must not touch somebody's database."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ONECARD_")}
+
+
+async def _wait_until_up(child: Process, log: Path) -> Addresses:
+    """The node says in its log where it listens: with port 0 the system has chosen."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + START_SECONDS
+    while loop.time() < give_up:
+        if (addresses := _find_addresses(log)) is not None:
+            return addresses
+        if child.returncode is not None:
+            raise ChildFailed(f"`onecard serve` ended with exit code {child.returncode}")
+        await asyncio.sleep(0.02)
+    raise ChildFailed(f"`onecard serve` was not up within {START_SECONDS:.0f} seconds")
+
+
+def _find_addresses(log: Path) -> Addresses | None:
+    said = (line for line in log.read_bytes().splitlines() if b'"onecard is up"' in line)
+    line = next(said, None)
+    return None if line is None else msgspec.json.decode(line, type=Addresses)
+
+
+async def _stop_leftover_database(place: Place) -> None:
+    """A node that was killed leaves its database running; the next owner of the directory stops it."""
+    with suppress(EmbeddedServerError):
+        async with await EmbeddedServer.start(place.root):
+            pass
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)

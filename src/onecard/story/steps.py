@@ -1,0 +1,359 @@
+"""The story, step by step. Each step does one thing for real and verifies what came of it, everywhere."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from onecard.cards.model import CardState
+from onecard.database.pool import connection
+from onecard.gateways.smpp.constants import CommandStatus, MessageState
+from onecard.gateways.smpp.receipts import parse_receipt
+from onecard.ledger.actions import check_ledger, list_entries
+from onecard.ledger.model import EntryKind
+from onecard.lines.store import find_card_with_lines
+from onecard.messages.model import Direction
+from onecard.story.act import Act
+from onecard.story.children import run_command
+from onecard.story.stage import CAD, Stage, Subscriber, come_about, say_money
+from onecard.story.texts import from_card, in_parts, join_parts, status_name, to_number, words_of
+from onecard.story.wire import Answered, BindTo, Bound, Posted, PostOutcome, Send
+from onecard.values.address import TON_ALPHANUMERIC, Address, international, unknown
+from onecard.values.money import parse_micros
+from onecard.values.phone import mask, parse_msisdn
+
+NAME, EMAIL = "Lin Xiaoyu", "lin.xiaoyu@example.com"
+TOP_UP = "20.00"
+CODE = "12583"
+BANK_NAME = "GreatRiver"
+BANK_SENDER = Address(TON_ALPHANUMERIC, 0, BANK_NAME)
+CHINESE_FRIEND, CANADIAN_FRIEND = "+8613900139000", "+16045550142"
+SATELLITE_PHONE, BRITISH_FRIEND = "+881612345678", "+447700900123"
+LONG_TEXT = (
+    "小雨，聚会定在下周六晚上七点，地点是人民公园旁边的老茶馆。张老师和李叔叔都会来，他们常常问起你在温哥华过得怎么样。"
+    "如果那天方便，我们用视频连线，让大家都看看你。另外你妈妈托我转告：家里一切都好，药也按时吃，请你放心工作，别太晚睡。"
+    "天冷了，记得添衣服。收到请回我一声。"
+)
+TO_SATELLITE = (
+    "船长您好，我是小雨。听说你们已经过了赤道，海上风浪大不大？家里人都很惦记，看到请回一个短信报平安。"
+    "下个月我去码头接你们，带上你最爱吃的月饼和茶叶。一路顺风！"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: a name for programs, a title for people, and what is done."""
+
+    name: str
+    title: str
+    tell: Callable[[Stage, Act], Awaitable[None]]
+
+
+async def open_business(stage: Stage, act: Act) -> None:
+    """Make the database, run the node, bind the partners, import stock, numbers and prices."""
+    made = await run_command(stage.place, "db", "init")
+    act.say("staff", "onecard", "onecard db init")
+    act.verify(f"{len(made['parts'])} parts", made["parts"], [1, 2, 3, 4])
+    await stage.start_node()
+    assert stage.addresses is not None
+    act.say("staff", "onecard", "onecard serve")
+    for partner, name in ((stage.home, "home-cn"), (stage.bank, "bank")):
+        sign_in = stage.sign_ins[name]
+        await partner.ask(BindTo(*stage.addresses.smpp_place, sign_in.system_id, sign_in.password), Bound)
+        act.say(partner.name, "onecard", f"bind_transceiver, system_id {sign_in.system_id}")
+    act.say("onecard", stage.host.name, f"bind_transceiver, system_id {stage.sign_ins['host'].system_id}")
+    await _import_stock(stage, act)
+
+
+async def _import_stock(stage: Stage, act: Act) -> None:
+    place = stage.place
+    sims = await run_command(place, "card", "import", str(place.sims))
+    act.say("staff", "onecard", "onecard card import sims.csv")
+    numbers = await run_command(place, "number", "import", str(place.numbers))
+    act.say("staff", "onecard", "onecard number import numbers.csv")
+    prices = await run_command(place, "tariff", "import", str(place.prices))
+    act.say("staff", "onecard", "onecard tariff import prices.csv")
+    act.verify("5 SIM cards in stock", sims["in_stock"], 5)
+    act.verify("15 numbers in the pools", numbers["imported"], 15)
+    act.verify("5 prices in effect", (prices["rates"], prices["in_effect"]), (5, True))
+
+
+async def sell_card(stage: Stage, act: Act) -> None:
+    """Sell a card with a Canadian number to somebody who is spoken to in Chinese."""
+    sold = await run_command(
+        stage.place, "card", "sell", "--name", NAME, "--email", EMAIL, "--language", "zh-Hans"
+    )
+    primary = sold["numbers"][0]
+    act.say("shop", "onecard", f"onecard card sell --name '{NAME}' --language zh-Hans …")
+    act.say("onecard", "shop", f"number {primary}, ICCID {sold['iccid']}")
+    async with connection(stage.open_pool) as borrowed:
+        found = await find_card_with_lines(borrowed, parse_msisdn(primary))
+    assert found is not None
+    stage.subscriber = Subscriber(NAME, found.card, found.lines[0])
+    act.verify("card sold", (found.card.state, found.card.iccid), (CardState.SOLD, sold["iccid"]))
+    act.verify("a Canadian number in slot 0", (found.lines[0].country, found.lines[0].slot), ("CA", 0))
+    await stage.check_balance(act)
+
+
+async def add_chinese_number(stage: Stage, act: Act) -> None:
+    """Apply for a Chinese number; the home operator posts that name and identity match."""
+    assert stage.addresses is not None and stage.subscriber is not None
+    applied = await run_command(stage.place, "line", "apply", stage.primary, "--country", "CN")
+    number, application = applied["number"], applied["application"]
+    act.say("shop", "onecard", f"onecard line apply {stage.primary} --country CN")
+    act.verify(f"{number} kept back until the outcome", applied["state"], "applied")
+    sign_in = stage.sign_ins["home-cn"]
+    posted = await stage.home.ask(
+        PostOutcome(*stage.addresses.http_place, sign_in.system_id, sign_in.password, application, "match"),
+        Posted,
+    )
+    act.say(stage.home.name, "onecard", f"POST …/applications/{application}/outcome  match")
+    answer: dict[str, Any] = msgspec.json.decode(posted.body)
+    act.verify("approved", (posted.status, answer.get("state")), (200, "approved"))
+    async with connection(stage.open_pool) as borrowed:
+        found = await find_card_with_lines(borrowed, parse_msisdn(number))
+    assert found is not None
+    stage.subscriber = replace(stage.subscriber, secondary=found.lines[-1])
+    act.verify("the card's line 1", [line.msisdn for line in found.lines], [stage.primary, number])
+
+
+async def top_up(stage: Stage, act: Act) -> None:
+    """Put money on the one account that pays for all numbers."""
+    reference = f"shop-{secrets.token_hex(4)}"
+    arguments = ("account", "topup", stage.primary, TOP_UP, "--reference", reference)
+    await run_command(stage.place, *arguments)
+    act.say("shop", "onecard", f"onecard account topup {stage.primary} {TOP_UP} --reference {reference}")
+    stage.expected_micros += parse_micros(TOP_UP)
+    await stage.check_balance(act)
+    repeated = await run_command(stage.place, *arguments)
+    act.verify("the same reference again adds nothing", repeated["repeated"], True)
+    await stage.check_balance(Act(act.began_at_seconds))
+
+
+async def receive_code(stage: Stage, act: Act) -> None:
+    """The bank's code goes to the Chinese number, and arrives on the card in Canada."""
+    await _bank_sends_code(stage, act)
+    await stage.check_balance(act)
+
+
+async def _bank_sends_code(stage: Stage, act: Act) -> None:
+    words = f"【大江银行】您的验证码是{secrets.randbelow(900_000) + 100_000}，五分钟内有效，请勿告诉他人。"
+    sent = to_number(BANK_SENDER, stage.secondary, words, receipt=True)
+    answered = await stage.bank.ask(Send(sent), Answered)
+    act.say("bank", stage.secondary, words, "free")
+    _verify_accepted(act, answered, "taken")
+    came = await stage.host.next_text()
+    act.say("onecard", f"card {stage.primary}", f"the same, from {came.source.digits}")
+    act.verify("arrived on the card as it was written", words_of(came), words)
+    act.verify("its sender unchanged", came.source, BANK_SENDER)
+    act.verify("through the primary number", came.destination, international(stage.primary))
+    receipt = parse_receipt(await stage.bank.next_text())
+    assert receipt is not None
+    act.say("onecard", "bank", f"receipt: {receipt.state.name.lower()}")
+    reported = (receipt.message_id, receipt.state)
+    act.verify("receipt back at the bank", reported, (answered.message_id, MessageState.DELIVERED))
+    trace = await stage.trace_of(int(answered.message_id))
+    await stage.check_trace(act, trace, stage.secondary, mask(BANK_NAME))
+
+
+async def answer_chinese_friend(stage: Stage, act: Act) -> None:
+    """A friend writes to the Chinese number; the subscriber answers by dialling what the phone shows."""
+    shown = await _friend_writes(stage, act, "小雨，好久不见！你在加拿大还好吗？")
+    await stage.check_balance(Act(act.began_at_seconds))
+    words = "一切都好！这个号码以后都能找到我。"
+    await _card_sends(stage, act, shown, words)
+    came = await stage.home.next_text()
+    act.say("onecard", CHINESE_FRIEND, f"the same, from {came.source.dialled}", "0.10 CAD")
+    act.verify("arrived as it was written", words_of(came), words)
+    act.verify("from the Chinese number", came.source, international(stage.secondary))
+    act.verify("to the friend", came.destination, international(CHINESE_FRIEND))
+    await _check_sent(stage, act, stage.secondary, CHINESE_FRIEND, "0.10")
+
+
+async def _friend_writes(stage: Stage, act: Act, words: str) -> str:
+    """A Chinese friend writes to the Chinese number; returns the digits that the card shows as the sender."""
+    sent = to_number(international(CHINESE_FRIEND), stage.secondary, words)
+    answered = await stage.home.ask(Send(sent), Answered)
+    act.say(CHINESE_FRIEND, stage.secondary, words, "free")
+    _verify_accepted(act, answered, "taken")
+    came = await stage.host.next_text()
+    act.say("onecard", f"card {stage.primary}", f"the same, from {_spaced(came.source.digits)}")
+    act.verify("arrived on the card as it was written", words_of(came), words)
+    act.verify("shown with 12583 1 before the sender", came.source, unknown(_dial(CHINESE_FRIEND)))
+    return came.source.digits
+
+
+async def text_from_primary(stage: Stage, act: Act) -> None:
+    """Without the service code, the primary number is meant."""
+    words = "Dinner at seven? I'll bring the moon cakes."
+    await _card_sends(stage, act, CANADIAN_FRIEND.removeprefix("+1"), words)
+    came = await stage.host.next_text()
+    act.say("onecard", CANADIAN_FRIEND, f"the same, from {came.source.dialled}", "0.05 CAD")
+    act.verify("arrived as it was written", words_of(came), words)
+    act.verify("from the Canadian number", came.source, international(stage.primary))
+    act.verify("to the friend", came.destination, international(CANADIAN_FRIEND))
+    await _check_sent(stage, act, stage.primary, CANADIAN_FRIEND, "0.05")
+
+
+async def receive_long_text(stage: Stage, act: Act) -> None:
+    """A long Chinese text comes in parts, and every part arrives as it was sent."""
+    parts = in_parts(international(CHINESE_FRIEND), stage.secondary, LONG_TEXT, secrets.randbelow(256))
+    for part in parts:
+        _verify_accepted(act, await stage.home.ask(Send(part), Answered))
+    act.say(CHINESE_FRIEND, stage.secondary, LONG_TEXT, "free")
+    came = [await stage.host.next_text() for _ in parts]
+    shown = {message.source.digits for message in came}
+    act.say("onecard", f"card {stage.primary}", f"{len(came)} parts, from {_spaced(*shown)}")
+    act.verify(f"{len(parts)} parts whole, headers and all", _bodies(came), _bodies(parts))
+    act.verify(f"{len(LONG_TEXT)} characters put together", join_parts(came), LONG_TEXT)
+    act.verify("shown with 12583 1 before the sender", shown, {_dial(CHINESE_FRIEND)})
+    await stage.check_balance(act)
+
+
+def _bodies(messages: list[Any]) -> list[tuple[bool, bytes]]:
+    return sorted((message.has_udh, message.body) for message in messages)
+
+
+async def switch_line_off(stage: Stage, act: Act) -> None:
+    """The subscriber switches the Chinese number off by text: friends are refused, the bank's codes still arrive."""
+    await _command(stage, act, "副号1关", f"副号1（{stage.secondary}）已关闭。银行验证码仍会送达。")
+    words = "在吗？"
+    refused = await stage.home.ask(
+        Send(to_number(international(CHINESE_FRIEND), stage.secondary, words)), Answered
+    )
+    act.say(CHINESE_FRIEND, stage.secondary, words, "refused")
+    _verify_refused(act, "the friend's text", refused, CommandStatus.ESME_RX_P_APPN)
+    await _bank_sends_code(stage, act)
+    await _command(stage, act, "副号1开", f"副号1（{stage.secondary}）已开启。")
+    await _friend_writes(stage, act, "现在收到了吗？")
+    await stage.check_balance(act)
+
+
+async def refuse_texts(stage: Stage, act: Act) -> None:
+    """What the balance does not cover, and what is not served, is refused, not charged, and said."""
+    dialled = f"011{SATELLITE_PHONE.removeprefix('+')}"
+    refused = await _card_sends(stage, act, dialled, TO_SATELLITE, accepted=False, cost="25.00 CAD: refused")
+    _verify_refused(act, "balance too low", refused, CommandStatus.ESME_RSUBMITFAIL)
+    said = f"您发往{dialled}的短信未发送，未收费：余额不足。"
+    await _expect_answer(stage, act, said)
+    dialled = f"{CODE}100{BRITISH_FRIEND.removeprefix('+')}"
+    refused = await _card_sends(
+        stage, act, dialled, "Hello, London!", accepted=False, cost="no price: refused"
+    )
+    _verify_refused(act, "destination not served", refused, CommandStatus.ESME_RINVDSTADR)
+    await stage.check_balance(act)
+
+
+async def ask_balance(stage: Stage, act: Act) -> None:
+    """The subscriber asks by text; the shop looks at the account and its entries."""
+    amount = say_money(stage.expected_micros).split()[0]
+    await _command(stage, act, "余额", f"您的余额为CA${amount}。")
+    shown = await run_command(stage.place, "account", "show", stage.primary)
+    act.say("shop", "onecard", f"onecard account show {stage.primary}")
+    act.verify(f"account shows {amount} CAD", shown["available"], {"amount": amount, "currency": CAD})
+    listed = await run_command(stage.place, "account", "entries", stage.primary)
+    act.say("shop", "onecard", f"onecard account entries {stage.primary}")
+    for entry in reversed(listed["entries"]):
+        act.say("onecard", "shop", entry["kind"].replace("_", " "), _signed(entry))
+    act.verify("3 entries: a top-up, two charges", len(listed["entries"]), 3)
+    await stage.check_balance(act)
+
+
+def _signed(entry: dict[str, Any]) -> str:
+    amount = entry["change"]["amount"]
+    return f"{'' if amount.startswith('-') else '+'}{amount} {entry['change']['currency']}"
+
+
+async def prove(stage: Stage, act: Act) -> None:
+    """Prove the ledger; nothing is left over anywhere."""
+    checked = stage.check = await run_command(stage.place, "db", "check")
+    act.say("staff", "onecard", "onecard db check")
+    act.verify("ledger and numbers proved", (checked["good"], checked["violations"]), (True, []))
+    async with connection(stage.open_pool) as borrowed:
+        entries = await list_entries(borrowed, stage.card.part, stage.card.account_id, most=1000)
+        report = await check_ledger(borrowed)
+    act.verify(f"{report.entries} entries sum to zero", report.violations, ())
+    priced = sum(trace.price_micros for trace in await stage.traces())
+    charged = -sum(entry.available_micros for entry in entries if entry.kind is EntryKind.TEXT_CHARGE)
+    act.verify(f"texts cost {say_money(priced)}, as charged", (priced, charged), (stage.charged_micros,) * 2)
+    await come_about(lambda: _nothing_waits(stage), "an empty table of texts under way")
+    act.verify("no text's body is kept", await _nothing_waits(stage), True)
+    partners = (stage.host, stage.home, stage.bank)
+    act.verify("nobody was sent anything else", [text for one in partners for text in one.unread], [])
+    await stage.check_balance(act)
+
+
+async def _nothing_waits(stage: Stage) -> bool | None:
+    async with connection(stage.open_pool) as borrowed:
+        return None if await borrowed.fetchval("SELECT EXISTS (SELECT FROM delivery)") else True
+
+
+# ---- what several steps do
+
+
+async def _card_sends(
+    stage: Stage, act: Act, dialled: str, words: str, *, accepted: bool = True, cost: str = ""
+) -> Answered:
+    answered = await stage.host.ask(Send(from_card(stage.primary, dialled, words)), Answered)
+    act.say(f"card {stage.primary}", _spaced(dialled), words, cost)
+    if accepted:
+        _verify_accepted(act, answered)
+    return answered
+
+
+async def _command(stage: Stage, act: Act, words: str, answer: str) -> None:
+    """The subscriber texts the service code, and is answered."""
+    await _card_sends(stage, act, CODE, words, cost="free")
+    await _expect_answer(stage, act, answer)
+
+
+async def _expect_answer(stage: Stage, act: Act, answer: str) -> None:
+    came = await stage.host.next_text()
+    act.say(came.source.digits, f"card {stage.primary}", words_of(came), "free")
+    act.verify("told in Chinese", (words_of(came), came.source), (answer, unknown(CODE)))
+    act.verify("told on the card", came.destination, international(stage.primary))
+
+
+async def _check_sent(stage: Stage, act: Act, line: str, far: str, cost: str) -> None:
+    trace = await stage.latest_trace(Direction.FROM_CARD)
+    await stage.check_trace(act, trace, line, mask(far), parse_micros(cost))
+    await stage.check_balance(act, parse_micros(cost))
+
+
+def _verify_accepted(act: Act, answered: Answered, fact: str = "taken") -> None:
+    act.verify(fact, status_name(answered.status), status_name(CommandStatus.ESME_ROK))
+
+
+def _verify_refused(act: Act, fact: str, answered: Answered, status: CommandStatus) -> None:
+    act.verify(f"{fact}: {status_name(status)}", status_name(answered.status), status_name(status))
+
+
+def _dial(number: str) -> str:
+    """What reaches a Chinese number from line 1, and is shown before it: national digits after code and slot."""
+    return f"{CODE}1{number.removeprefix('+86')}"
+
+
+def _spaced(digits: str) -> str:
+    """`12583 1 13900139000`, as people write it."""
+    rest = digits.removeprefix(CODE)
+    return f"{CODE} {rest[0]} {rest[1:]}" if rest and rest != digits else digits
+
+
+STORY = (
+    Step("open", "The operator opens: database, node, partners, stock, numbers, prices", open_business),
+    Step("sell", "A card is sold, with a Canadian number", sell_card),
+    Step("apply", "A Chinese number is added, verified by its home operator", add_chinese_number),
+    Step("top_up", "The account is topped up; it pays for all numbers", top_up),
+    Step("code", "The bank's code to the Chinese number arrives on the card", receive_code),
+    Step("answer", "A friend in China is answered from the Chinese number", answer_chinese_friend),
+    Step("primary", "A friend in Vancouver is texted from the Canadian number", text_from_primary),
+    Step("long", "A long Chinese text comes whole, in parts", receive_long_text),
+    Step("off", "The Chinese number is switched off and on by text", switch_line_off),
+    Step("refuse", "Texts are refused with their reason, and not charged", refuse_texts),
+    Step("balance", "The balance is asked for by text; the account explains itself", ask_balance),
+    Step("prove", "The ledger is proved", prove),
+)
