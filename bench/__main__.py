@@ -15,9 +15,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import Figure, ledger
+from bench import Figure, directory, ledger, texts
 
-SECTIONS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {"ledger": ledger.measure}
+SECTIONS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
+    "ledger": ledger.measure,
+    "texts": texts.measure,
+    "directory": directory.measure,
+}
 
 
 def main() -> None:
