@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import msgspec
@@ -61,9 +62,11 @@ def rows_of(page: str, heading: str) -> list[list[str]]:
 
 
 def blocks_of(page: Path, language: str) -> list[str]:
-    return re.findall(
-        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    """The fenced blocks of a language, also those inside a list."""
+    blocks = re.findall(
+        rf"^ *```{language}\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
+    return [dedent(block) for block in blocks]
 
 
 def say_default(field: msgspec.structs.FieldInfo) -> str:
