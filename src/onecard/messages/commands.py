@@ -19,7 +19,7 @@ from onecard.switching.model import CardEntry
 from onecard.values.alphabet import decode_text, split_udh
 from onecard.values.clock import Clock
 from onecard.values.language import Language
-from onecard.values.money import MICROS
+from onecard.values.money import MICROS, Money
 
 
 class CommandDesk:
@@ -52,11 +52,7 @@ class CommandDesk:
         async with connection(self._pool) as borrowed:
             account = await find_account(borrowed, entry.card.part, entry.card.account_id)
         assert account is not None
-        amount = Decimal(account.available.micros) / MICROS
-        locale = Locale.parse(entry.language.value, sep="-")
-        return say(
-            Phrase.BALANCE, entry.language, amount=format_currency(amount, entry.currency, locale=locale)
-        )
+        return say(Phrase.BALANCE, entry.language, amount=write_amount(account.available, entry.language))
 
     async def _switch(self, entry: CardEntry, slot: int, *, on: bool) -> str:
         line = entry.line_in_slot(slot)
@@ -84,6 +80,13 @@ def words_of(content: Content) -> str:
     """The words of a text, whatever its alphabet; none if it holds octets that are no text."""
     body = split_udh(content.body)[1] if content.has_udh else content.body
     return decode_text(body, content.data_coding) or ""
+
+
+def write_amount(amount: Money, language: Language) -> str:
+    """An amount as people of a language write it, in signs that leave a text in the GSM alphabet if they can."""
+    locale = Locale.parse(language.value, sep="-")
+    written = format_currency(Decimal(amount.micros) / MICROS, amount.currency, locale=locale)
+    return written.replace("\u00a0", " ").replace("\u202f", " ")
 
 
 def _describe(line: Line, language: Language) -> str:

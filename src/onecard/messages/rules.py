@@ -54,6 +54,8 @@ _WORDS = {
         "餘額",
         "餘額查詢",
         "查詢餘額",
+        "结余",
+        "結餘",
     },
     CommandKind.LINES: {
         "lines",
@@ -105,6 +107,6 @@ def read_command(text: str) -> Command | None:
 
 
 def _plain(text: str) -> str:
-    """Lower case, no accents, no fullwidth forms, single spaces."""
+    """Lower case, no accents, no fullwidth forms, single spaces, no full stop that a keyboard put at the end."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split()).rstrip(" .!。")
