@@ -6,14 +6,17 @@ import re
 import tomllib
 from collections.abc import Mapping
 from enum import Enum
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import msgspec
 import pytest
+import typer
 
 from onecard.catalogue.rules import read_toml_price_list
+from onecard.cli.app import GROUPS
 from onecard.database.migrations import read_migrations
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.gateways.smpp.translate import (
@@ -140,10 +143,13 @@ def anchors_of(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_make_target_that_is_named_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    text = page.read_text(encoding="utf-8")
-    assert set(re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)$", text, re.MULTILINE)) <= {
-        pair for target in targets for pair in ((target, ""), ("", target))
-    }
+    assert set(re.findall(r"^make ([a-z-]+)", code_of(page), re.MULTILINE)) <= targets
+
+
+def code_of(page: Path) -> str:
+    """What a page tells to type: its blocks for a shell, and its spans of code."""
+    spans = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+    return "\n".join([*blocks_of(page, "sh"), *spans])
 
 
 REFUSALS: dict[str, Mapping[Any, CommandStatus]] = {
@@ -168,3 +174,32 @@ def test_the_reference_of_the_schema_has_a_heading_for_every_table() -> None:
     assert set(re.findall(r"^### `(\w+)`$", read("reference/schema.md"), re.MULTILINE)) == tables | {
         "schema_migration"
     }
+
+
+COMMAND = re.compile(
+    r"(?<!-u )\bonecard (?:--(?:config|data|actor) \S+ )*([a-z]+)(?: ([a-z]+(?:-[a-z]+)*))?([^\n`|)]*)"
+)
+
+
+def commands_of(page: Path) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Group, command and options of each call of the command line in the code of a page."""
+    calls = COMMAND.findall(code_of(page))
+    return [(group, command, tuple(re.findall(r"--[a-z-]+", rest))) for group, command, rest in calls]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None:
+    for group, name, options in commands_of(page):
+        assert group in GROUPS, f"there is no `onecard {group}`"
+        command: Any = typer.main.get_command(import_module(f"onecard.cli.{group}").app)
+        if hasattr(command, "commands") and name:
+            assert name in command.commands, f"there is no `onecard {group} {name}`"
+            command = command.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(options) <= known, f"`onecard {group} {name}` has no {set(options) - known}"
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    index = read("index.md")
+    reached = {(DOCS / target).resolve() for target in re.findall(r"\]\(([^)#]+\.md)", index)}
+    assert set(DOCS.rglob("*.md")) - reached == {DOCS / "index.md"}
