@@ -154,10 +154,15 @@ class LinkConnection(asyncio.Protocol):
         self._end()
 
     def pause_writing(self) -> None:
+        """A peer that does not read is not read from either: its answers would collect here without bound."""
+        assert self._transport is not None
         self._writable = False
+        self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        assert self._transport is not None
         self._writable = True
+        self._transport.resume_reading()
         self._pump_soon()
 
     async def close(self) -> None:
