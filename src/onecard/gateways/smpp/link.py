@@ -468,9 +468,19 @@ class LinkConnection(asyncio.Protocol):
         if output:
             self._transport.write(output)
         if self.session.closed:
-            self._transport.close()
+            self._hang_up()
         else:
             self._arm_timer()
+
+    def _hang_up(self) -> None:
+        """Close once everything is written; a peer that does not take it in time is cut off."""
+        assert self._transport is not None
+        if self._transport.is_closing():
+            return
+        self._transport.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(UNBIND_SECONDS, self._transport.abort)
 
     def _arm_timer(self) -> None:
         """Wake up for the session's next deadline. An armed timer is left: one that is early only looks again."""
