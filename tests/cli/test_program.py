@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -133,6 +136,29 @@ def test_a_reader_that_goes_away_makes_no_traceback(terminal: Terminal) -> None:
         ["sh", "-c", f"{place} {PROGRAM} number list | true"], capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_table_on_a_screen_shows_what_a_pipe_would_carry(terminal: Terminal) -> None:
+    terminal.sell()
+    terminal.add_line()
+    piped = terminal.tell("line", "list")
+    for columns in ("200", "40"):
+        shown = run_on_screen("line", "list", columns=columns)
+        assert [line.split() for line in shown.splitlines()] == [line.split() for line in piped.splitlines()]
+
+
+def run_on_screen(*words: str, columns: str) -> str:
+    """What a command writes to a terminal, without the bold."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": columns, "TERM": "xterm"}
+    subprocess.run([PROGRAM, *words], env=environment, stdout=theirs, stdin=subprocess.DEVNULL, check=True)
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        return re.sub(r"\x1b\[\d*m", "", screen.read(65_536).decode())
+
+
+def test_the_version_is_told(bare_terminal: Terminal) -> None:
+    assert bare_terminal.tell("--version") == f"onecard {version('onecard')}\n"
 
 
 def test_the_sale_is_told_to_people_too(terminal: Terminal) -> None:

@@ -30,6 +30,7 @@ SENTENCES_SAID: list[tuple[tuple[str, ...], str]] = [
         "what --email gives is not an e-mail address",
     ),
     (("card", "activate", "999"), "there is no card 999"),
+    (("card", "activate", "wang"), "'wang' names no card: a card is named by"),
     (("card", "activate", "89302610000000000011"), "its check digit is wrong"),
     (("card", "replace", CANADIAN, "--iccid", "12"), "'12' is not an ICCID"),
     (("card", "list", "--after", "999"), "there is no card"),
@@ -81,6 +82,8 @@ NONSENSE: list[tuple[str, ...]] = [
     ("card", "sell", *SUBSCRIBER, "--actor", "Alice"),
     ("card", "end", CANADIAN),
     ("card", "list", "--after", "x"),
+    ("card", "sell", "--subscriber", "9" * 19),
+    ("line", "approve", "9" * 19),
     ("line", "bar", CANADIAN),
     ("line", "bar", CANADIAN, "--texts", "maybe"),
     ("line", "apply", CANADIAN),
@@ -114,6 +117,8 @@ def test_a_file_with_faults_is_not_imported_and_every_fault_is_named(terminal: T
     assert "nothing was imported" in terminal.fail(
         "number", "import", terminal.write("bad2.csv", "msisdn\n12\n")
     )
+    (terminal.directory / "bad.toml").write_bytes(b"\xff\xfe")
+    assert "is not text in UTF-8" in terminal.fail("tariff", "import", "bad.toml")
     assert "nothing was imported" in terminal.fail("tariff", "import", terminal.write("bad3.csv", "a,b\n"))
 
 

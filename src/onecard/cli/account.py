@@ -105,7 +105,7 @@ async def entries(
         found = await find_account(desk.connection, account)
         rows, has_more = await _list_rows(desk, found, before, most)
     following = rows[-1]["event"] if has_more else None
-    columns = ("at", "kind", "change", "held_change", "available", "memo", "event")
+    columns = ("at", "kind", "change", "held_change", "available", "memo")
     table = Table(columns, rows, empty=f"account {found.id} has no entries")
     hint = f"more: --before {following}" if following else None
     document = {**_describe(found), "entries": rows, "next": following}

@@ -16,6 +16,7 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_card
+from onecard.cli.options import ID_HIGHEST
 from onecard.cli.show import Answer, Table
 from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
 from onecard.sales.actions import end_card, sell_card, sell_card_to_newcomer
@@ -94,7 +95,11 @@ async def sell(
     subscriber: Annotated[
         int | None,
         typer.Option(
-            "--subscriber", metavar="ID", min=1, help="A subscriber we know, in place of a new one."
+            "--subscriber",
+            metavar="ID",
+            min=1,
+            max=ID_HIGHEST,
+            help="A subscriber we know, in place of a new one.",
         ),
     ] = None,
 ) -> Answer:

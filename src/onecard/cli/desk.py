@@ -27,7 +27,6 @@ class Desk:
     """An open database, who acts, and when. One command does its work here."""
 
     connection: Connection
-    dsn: str
     options: Options
     at: datetime
     config_found: Config | None
@@ -70,7 +69,7 @@ async def open_bare_desk(options: Options) -> AsyncIterator[Desk]:
         open_database(options.database_url, options.data, connections_most=CONNECTIONS_MOST) as database,
         borrow(database.pool) as connection,
     ):
-        yield Desk(connection, database.dsn, options, SystemClock().now(), config)
+        yield Desk(connection, options, SystemClock().now(), config)
 
 
 def check_made(options: Options) -> None:

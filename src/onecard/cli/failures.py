@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from typing import TypeVar
 
 import asyncpg
@@ -99,14 +98,8 @@ class Misuse(Failure):
 def accept(answer: T | Refusal) -> T:
     """What an action gave; raises Failure where it refused."""
     if isinstance(answer, Refusal):
-        raise refused(answer)
+        raise Failure(answer.value, SENTENCES[answer])
     return answer
-
-
-def refused(refusal: Refusal) -> Failure:
-    """The failure that a refusal is."""
-    assert isinstance(refusal, Enum)
-    return Failure(refusal.value, SENTENCES[refusal])
 
 
 _BAD_INPUT = (
@@ -138,6 +131,8 @@ def explain(error: Exception) -> Failure | None:
         return Failure("bad_file", _list_problems("nothing was imported", list(map(str, error.problems))))
     if isinstance(error, _BAD_INPUT):
         return Failure("bad_input", str(error))
+    if isinstance(error, UnicodeError):
+        return Failure("bad_input", "what was given is not text in UTF-8")
     return _explain_world(error)
 
 

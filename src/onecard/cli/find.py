@@ -6,6 +6,7 @@ from onecard import ledger
 from onecard.cards.store import find_part_of_card
 from onecard.cli import store
 from onecard.cli.failures import Failure
+from onecard.cli.options import ID_HIGHEST
 from onecard.database.pool import Connection
 from onecard.ledger import Account
 from onecard.lines.model import Line
@@ -17,7 +18,7 @@ from onecard.lines.store import (
     find_line_of_number,
 )
 from onecard.values.card import parse_iccid
-from onecard.values.phone import parse_msisdn
+from onecard.values.phone import E164, BadNumber, parse_msisdn
 
 ID_LENGTH_MOST = 9
 """Longer digits are a number in international form, or an ICCID."""
@@ -27,14 +28,14 @@ CARD_NAMES = "a card is named by any of its numbers (+16045550100), its ICCID or
 
 
 async def find_card(connection: Connection, name: str) -> CardWithLines:
-    """A card by its id (``12`` or ``card:12``), its ICCID or any of its numbers; raises Failure, BadNumber."""
+    """A card by its id (``12`` or ``card:12``), its ICCID or any of its numbers; raises Failure."""
     card_id = _read_id(name, "card")
     if card_id is not None:
         found = await _find_card_by_id(connection, card_id)
     elif name.isdigit() and len(name) >= ICCID_LENGTH_LEAST:
         found = await find_card_with_lines_by_sim(connection, iccid=parse_iccid(name))
     else:
-        found = await find_card_with_lines(connection, parse_msisdn(name))
+        found = await find_card_with_lines(connection, _read_number(name))
     if found is None:
         raise Failure("unknown_card", f"there is no card {name}: {CARD_NAMES}")
     return found
@@ -69,8 +70,15 @@ def _read_id(name: str, kind: str) -> int | None:
     """``12`` or ``card:12``; None where it is something else."""
     digits = name.removeprefix(f"{kind}:")
     if digits.isascii() and digits.isdigit() and (digits != name or len(digits) <= ID_LENGTH_MOST):
-        return min(int(digits), 2**63 - 1)
+        return min(int(digits), ID_HIGHEST)
     return None
+
+
+def _read_number(name: str) -> E164:
+    try:
+        return parse_msisdn(name)
+    except BadNumber:
+        raise Failure("bad_input", f"{name!r} names no card: {CARD_NAMES}") from None
 
 
 async def _find_card_by_id(connection: Connection, card_id: int) -> CardWithLines | None:

@@ -13,6 +13,7 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_card, find_line
+from onecard.cli.options import ID_HIGHEST
 from onecard.cli.show import Answer, Table, say_time
 from onecard.lines import actions, store
 from onecard.lines.model import Application, ApplicationState, Line, Usage, Verification
@@ -46,7 +47,9 @@ CardArgument = Annotated[
 NumberArgument = Annotated[
     str, typer.Argument(metavar="NUMBER", help="The line's number in international form: +8613800138000.")
 ]
-ApplicationArgument = Annotated[int, typer.Argument(metavar="APPLICATION", min=1, help="Its id.")]
+ApplicationArgument = Annotated[
+    int, typer.Argument(metavar="APPLICATION", min=1, max=ID_HIGHEST, help="Its id.")
+]
 EntryArgument = Annotated[
     str,
     typer.Argument(
@@ -167,7 +170,8 @@ async def applications(
         ),
     ] = None,
     after: Annotated[
-        int | None, typer.Option("--after", metavar="ID", min=1, help="Go on after this application id.")
+        int | None,
+        typer.Option("--after", metavar="ID", min=1, max=ID_HIGHEST, help="Go on after this application id."),
     ] = None,
     most: MostOption = 100,
 ) -> Answer:
@@ -362,7 +366,8 @@ async def list_(
         str | None, typer.Argument(metavar="[CARD]", help="Of one card: any number, ICCID or id.")
     ] = None,
     after: Annotated[
-        int | None, typer.Option("--after", metavar="ID", min=1, help="Go on after this card id.")
+        int | None,
+        typer.Option("--after", metavar="ID", min=1, max=ID_HIGHEST, help="Go on after this card id."),
     ] = None,
     most: MostOption = 100,
 ) -> Answer:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = Path("onecard.toml")
 ACTOR_LENGTH_MOST = 100
+ID_HIGHEST = 2**63 - 1
+"""What PostgreSQL's bigint holds."""
 
 
 def _check_actor(actor: str | None) -> str | None:

@@ -27,7 +27,7 @@ HEAD = """# The command line
   `--config FILE` (or `ONECARD_CONFIG`; `./onecard.toml` where there is one),
   `--data DIR` (or `ONECARD_DATA`): where the embedded database lies,
   `--actor WHO`: who acts, for the audit record, such as `staff:alice`; `staff:<login name>` unless given,
-  `--json`: one JSON document on stdout and nothing else.
+  `--json`: one JSON document on stdout and nothing else (of `serve`: the log in JSON).
 - `ONECARD_DATABASE_URL` names a PostgreSQL in place of the embedded one. Otherwise a command attaches to the
   database of the `onecard serve` that runs on the same directory, or starts it for the moment.
 - The master key is read from `ONECARD_MASTER_KEY`, else from `master_key_file` of the configuration, else from

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import Enum
@@ -19,6 +19,8 @@ from onecard.cli.failures import Failure
 from onecard.values.money import Money, format_micros
 
 Document = Mapping[str, Any]
+GAP = 2
+"""Spaces between columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Document]
     empty: str = "none"
+    is_headless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +110,35 @@ def _show_table(table: Table, zone: tzinfo) -> None:
     if not table.rows:
         sys.stdout.write(f"{table.empty}\n")
         return
-    titles = [column.replace("_", " ") for column in table.columns]
+    titles = ["" if table.is_headless else column.replace("_", " ") for column in table.columns]
     rows = [[_cell(row[column], zone) for column in table.columns] for row in table.rows]
     right = [all(_is_quantity(row[column]) for row in table.rows) for column in table.columns]
-    if sys.stdout.isatty():
-        _show_drawn(titles, rows, right)
+    widths = [max(map(cell_len, column)) for column in zip(titles, *rows, strict=True)]
+    console = Console(highlight=False)
+    if sys.stdout.isatty() and sum(widths) + GAP * len(widths) <= console.width:
+        console.print(_draw(titles, rows, right))
     else:
-        _show_aligned([titles, *rows], right)
+        _show_aligned(rows if table.is_headless else [titles, *rows], widths, right)
 
 
 def _is_quantity(value: Any) -> bool:
     return isinstance(value, int | Money | None) and not isinstance(value, bool)
 
 
-def _show_drawn(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]) -> None:
-    drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+def _draw(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> RichTable:
+    drawn = RichTable(box=None, padding=(0, GAP, 0, 0), header_style="bold", show_header=any(titles))
     for title, is_right in zip(titles, right, strict=True):
-        drawn.add_column(title, justify="right" if is_right else "left", overflow="fold")
+        drawn.add_column(title, justify="right" if is_right else "left", no_wrap=True)
     for row in rows:
         drawn.add_row(*map(Text, row))
-    Console(highlight=False).print(drawn)
+    return drawn
 
 
-def _show_aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    """Columns of one width each and no line broken, for files and other programs."""
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+def _show_aligned(rows: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> None:
+    """Columns of one width each and no line broken: for files, other programs, and terminals too narrow."""
     for row in rows:
         cells = (_pad(*cell) for cell in zip(row, widths, right, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        sys.stdout.write((" " * GAP).join(cells).rstrip() + "\n")
 
 
 def _pad(cell: str, width: int, is_right: bool) -> str:

@@ -11,6 +11,7 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse
 from onecard.cli.find import find_card
+from onecard.cli.options import ID_HIGHEST
 from onecard.cli.show import Answer, Table
 from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
 from onecard.messages.model import Trace
@@ -18,7 +19,6 @@ from onecard.messages.store import find_trace, list_traces
 from onecard.values.money import Money
 
 PAGE_MOST = 1000
-ID_HIGHEST = 2**63 - 1
 
 app = new_group("What became of texts.")
 
@@ -64,8 +64,8 @@ async def _tell_one(desk: Desk, text_id: int) -> Answer:
     card = await find_card_with_lines_by_id(desk.connection, found.part, found.card_id)
     assert card is not None  # nothing deletes cards
     document = await _describe(desk, card, found)
-    steps = [{"": key.replace("_", " "), " ": value} for key, value in document.items()]
-    return Answer(document, [Table(("", " "), steps)], desk.zone)
+    facts = [{"what": key.replace("_", " "), "value": value} for key, value in document.items()]
+    return Answer(document, [Table(("what", "value"), facts, is_headless=True)], desk.zone)
 
 
 async def _tell_latest(desk: Desk, card: CardWithLines, before: int, most: int) -> Answer:
