@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -29,26 +30,32 @@ class Event:
     receiver: str
     words: str
     cost: str
+    gloss: str
+    """What Chinese words say, in short."""
+
+
+def _show_nothing(_: Event) -> None:
+    """For what is verified aside."""
 
 
 @dataclass(slots=True)
 class Act:
-    """Collects events and facts. A fact is what was verified, in a few words; one that is not so raises."""
+    """Shows events and collects facts. A fact is what was verified, in a few words; one that is not so raises."""
 
     began_at_seconds: float
     """On the clock of `time.monotonic`: when the whole story began."""
-    events: list[Event] = field(default_factory=list)
+    show: Callable[[Event], None] = _show_nothing
     facts: list[str] = field(default_factory=list)
 
     @property
     def detail(self) -> str:
         """The facts, each once."""
-        return "; ".join(dict.fromkeys(self.facts))
+        return " · ".join(dict.fromkeys(self.facts))
 
-    def say(self, sender: str, receiver: str, words: str, cost: str = "") -> None:
-        """Note an event that happened just now."""
+    def say(self, sender: str, receiver: str, words: str, cost: str = "", gloss: str = "") -> None:
+        """Show an event that happened just now."""
         at_seconds = time.monotonic() - self.began_at_seconds
-        self.events.append(Event(at_seconds, sender, receiver, words, cost))
+        self.show(Event(at_seconds, sender, receiver, words, cost, gloss))
 
     def verify(self, fact: str, came: T, expected: T) -> None:
         """Note a fact, or raise NotAsExpected."""

@@ -13,6 +13,7 @@ from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,6 +56,8 @@ class Partner:
 
     async def ask(self, errand: Errand, wanted: type[O]) -> O:
         """Order an errand and wait for its outcome. Raises ChildFailed."""
+        if self._reading.done():
+            raise ChildFailed(f"the program of the {self.name} has ended")
         self._number += 1
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[self._number] = outcome
@@ -69,6 +72,8 @@ class Partner:
     async def next_text(self) -> ShortMessage:
         """The next text or receipt that arrived at the partner. Raises ChildFailed when none comes."""
         while not self._texts:
+            if self._reading.done():
+                raise ChildFailed(f"the program of the {self.name} has ended")
             self._came.clear()
             await self._in_time(self._came.wait(), "was sent no text")
         return self._texts.popleft()
@@ -96,13 +101,18 @@ class Partner:
         while line := await self.child.stdout.readline():
             report = read_report(line)
             if isinstance(report, Done):
-                self._waiting.pop(report.number).set_result(report.outcome)
+                self._finish(self._waiting.pop(report.number), report.outcome)
             else:
                 self._texts.append(report.message)
                 self._came.set()
-        for outcome in self._waiting.values():
-            if not outcome.done():
-                outcome.set_result(Failed("its program has ended"))
+        for waiting in self._waiting.values():
+            self._finish(waiting, Failed("its program has ended"))
+        asyncio.get_running_loop().call_soon(self._came.set)  # once `_reading` is done
+
+    def _finish(self, waiting: asyncio.Future[Outcome], outcome: Outcome) -> None:
+        """Whoever waited may have given up."""
+        if not waiting.done():
+            waiting.set_result(outcome)
 
 
 @asynccontextmanager
@@ -130,13 +140,37 @@ class Addresses(msgspec.Struct, frozen=True):
         return _split(self.http)
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A running `onecard serve`."""
+
+    addresses: Addresses
+    child: Process
+    log: Path
+
+    def read_errors(self) -> list[str]:
+        """The events that it logged as errors so far."""
+        lines = (msgspec.json.decode(line, type=_LogLine) for line in self.log.read_bytes().splitlines())
+        return [line.event for line in lines if line.level == "error"]
+
+    async def fail_when_ended(self) -> None:
+        """Wait for its end, which nobody wished for. Raises ChildFailed."""
+        code = await self.child.wait()
+        raise ChildFailed(f"`onecard serve` ended with exit code {code}")
+
+
+class _LogLine(msgspec.Struct, frozen=True):
+    event: str
+    level: str
+
+
 @asynccontextmanager
-async def start_node(place: Place) -> AsyncIterator[Addresses]:
+async def start_node(place: Place) -> AsyncIterator[Node]:
     """Run `onecard serve`, with the database in the place; it is ended with the block, and the database with it."""
     log = place.log_of("onecard-serve")
     child = await _start((*ONECARD, *arguments_of(place), "serve", "--json"), log)
     try:
-        yield await _wait_until_up(child, log)
+        yield Node(await _wait_until_up(child, log), child, log)
     finally:
         if await stop(child, signal.SIGTERM) != 0:
             await _stop_leftover_database(place)

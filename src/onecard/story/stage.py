@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+import msgspec
 
 from onecard.cards.model import Card
 from onecard.database.embedded import attach
@@ -18,7 +21,7 @@ from onecard.lines.model import Line
 from onecard.messages.model import Direction, TextState, Trace
 from onecard.messages.store import find_trace, list_traces
 from onecard.story.act import Act, NotAsExpected
-from onecard.story.children import WAIT_SECONDS, Addresses, Partner, start_node, start_partner
+from onecard.story.children import WAIT_SECONDS, Node, Partner, start_node, start_partner
 from onecard.story.place import Place
 from onecard.story.wire import Listen, Listening
 from onecard.switching.model import LinkRole
@@ -64,7 +67,7 @@ class Stage:
     bank: Partner
     sign_ins: dict[str, SignIn]
     host_port: int
-    addresses: Addresses | None = None
+    running: Node | None = None
     pool: Pool | None = None
     database_url: str = ""
     parts: tuple[int, ...] = ()
@@ -91,13 +94,18 @@ class Stage:
         return self.subscriber.secondary.msisdn
 
     @property
+    def node(self) -> Node:
+        assert self.running is not None
+        return self.running
+
+    @property
     def open_pool(self) -> Pool:
         assert self.pool is not None
         return self.pool
 
     async def start_node(self) -> None:
         """Run `onecard serve`, and look into its database beside it."""
-        self.addresses = await self.exit_stack.enter_async_context(start_node(self.place))
+        self.running = await self.exit_stack.enter_async_context(start_node(self.place))
         self.database_url = (await attach(self.place.root)).dsn
         self.pool = await self.exit_stack.enter_async_context(
             open_pool(self.database_url, connections_most=2)
@@ -106,6 +114,12 @@ class Stage:
             self.parts = tuple(
                 row["part"] for row in await borrowed.fetch("SELECT part FROM part ORDER BY part")
             )
+
+    async def bound_links(self) -> dict[str, int]:
+        """How many sessions each link has, as the node's own health page says."""
+        health = await asyncio.to_thread(fetch_json, *self.node.addresses.http_place, "/health")
+        links: dict[str, int] = health["links"]
+        return links
 
     async def balance_micros(self) -> int:
         """What is available on the subscriber's account."""
@@ -127,7 +141,7 @@ class Stage:
     ) -> None:
         """What may be told of a text: which line, masked, delivered, at what price; and its body is gone."""
         came = (await self._msisdn_of(trace.line_id), trace.far, trace.price_micros, trace.segments)
-        act.verify("trace delivered", trace.state, TextState.DELIVERED)
+        act.verify("trace: delivered", trace.state, TextState.DELIVERED)
         act.verify("far number masked", came, (line, masked, cost_micros, segments))
 
     async def trace_of(self, text_id: int) -> Trace:
@@ -156,10 +170,10 @@ class Stage:
 
     def describe(self) -> dict[str, Any]:
         """Addresses and sign-ins, for somebody who goes on from here."""
-        assert self.addresses is not None and self.subscriber is not None
+        assert self.subscriber is not None
         return {
-            "http": f"http://{self.addresses.http}",
-            "smpp": self.addresses.smpp,
+            "http": f"http://{self.node.addresses.http}",
+            "smpp": self.node.addresses.smpp,
             "links": [self._describe_link(sign_in) for sign_in in self.sign_ins.values()],
             "database_url": self.database_url,
             "subscriber": {
@@ -196,6 +210,17 @@ async def come_about(look: Callable[[], Awaitable[T | None]], what: str) -> T:
             raise NotAsExpected(what, "something", f"nothing within {WAIT_SECONDS:.0f} seconds")
         await asyncio.sleep(POLL_SECONDS)
     return found
+
+
+def fetch_json(host: str, port: int, path: str) -> dict[str, Any]:
+    """Fetch a JSON document. Blocks; raises OSError, http.client.HTTPException."""
+    client = http.client.HTTPConnection(host, port, timeout=WAIT_SECONDS)
+    try:
+        client.request("GET", path)
+        document: dict[str, Any] = msgspec.json.decode(client.getresponse().read())
+        return document
+    finally:
+        client.close()
 
 
 def say_money(micros: int) -> str:

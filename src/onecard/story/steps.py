@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +20,8 @@ from onecard.ledger.model import EntryKind
 from onecard.lines.store import find_card_with_lines
 from onecard.messages.model import Direction
 from onecard.story.act import Act
-from onecard.story.children import run_command
+from onecard.story.children import Partner, run_command
+from onecard.story.place import CANADIAN_NUMBERS, CHINESE_NUMBERS, SIMS
 from onecard.story.stage import CAD, Stage, Subscriber, come_about, say_money
 from onecard.story.texts import from_card, in_parts, join_parts, status_name, to_number, words_of
 from onecard.story.wire import Answered, BindTo, Bound, Posted, PostOutcome, Send
@@ -59,27 +62,32 @@ async def open_business(stage: Stage, act: Act) -> None:
     act.say("staff", "onecard", "onecard db init")
     act.verify(f"{len(made['parts'])} parts", made["parts"], [1, 2, 3, 4])
     await stage.start_node()
-    assert stage.addresses is not None
     act.say("staff", "onecard", "onecard serve")
-    for partner, name in ((stage.home, "home-cn"), (stage.bank, "bank")):
-        sign_in = stage.sign_ins[name]
-        await partner.ask(BindTo(*stage.addresses.smpp_place, sign_in.system_id, sign_in.password), Bound)
-        act.say(partner.name, "onecard", f"bind_transceiver, system_id {sign_in.system_id}")
     act.say("onecard", stage.host.name, f"bind_transceiver, system_id {stage.sign_ins['host'].system_id}")
-    await _import_stock(stage, act)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_bind(stage, act, stage.home, "home-cn"))
+        group.create_task(_bind(stage, act, stage.bank, "bank"))
+        sims = group.create_task(_import(stage, act, "card", stage.place.sims))
+        numbers = group.create_task(_import(stage, act, "number", stage.place.numbers))
+        prices = group.create_task(_import(stage, act, "tariff", stage.place.prices))
+    act.verify("every link bound", await stage.bound_links(), dict.fromkeys(stage.sign_ins, 1))
+    act.verify(f"{SIMS} SIM cards in stock", sims.result()["in_stock"], SIMS)
+    count = CANADIAN_NUMBERS + CHINESE_NUMBERS
+    act.verify(f"{count} numbers in the pools", numbers.result()["imported"], count)
+    act.verify("prices in effect", prices.result()["in_effect"], True)
 
 
-async def _import_stock(stage: Stage, act: Act) -> None:
-    place = stage.place
-    sims = await run_command(place, "card", "import", str(place.sims))
-    act.say("staff", "onecard", "onecard card import sims.csv")
-    numbers = await run_command(place, "number", "import", str(place.numbers))
-    act.say("staff", "onecard", "onecard number import numbers.csv")
-    prices = await run_command(place, "tariff", "import", str(place.prices))
-    act.say("staff", "onecard", "onecard tariff import prices.csv")
-    act.verify("5 SIM cards in stock", sims["in_stock"], 5)
-    act.verify("15 numbers in the pools", numbers["imported"], 15)
-    act.verify("5 prices in effect", (prices["rates"], prices["in_effect"]), (5, True))
+async def _bind(stage: Stage, act: Act, partner: Partner, link: str) -> None:
+    sign_in = stage.sign_ins[link]
+    address = stage.node.addresses.smpp_place
+    await partner.ask(BindTo(*address, sign_in.system_id, sign_in.password), Bound)
+    act.say(partner.name, "onecard", f"bind_transceiver, system_id {sign_in.system_id}")
+
+
+async def _import(stage: Stage, act: Act, group: str, file: Path) -> dict[str, Any]:
+    document = await run_command(stage.place, group, "import", str(file))
+    act.say("staff", "onecard", f"onecard {group} import {file.name}")
+    return document
 
 
 async def sell_card(stage: Stage, act: Act) -> None:
@@ -101,14 +109,16 @@ async def sell_card(stage: Stage, act: Act) -> None:
 
 async def add_chinese_number(stage: Stage, act: Act) -> None:
     """Apply for a Chinese number; the home operator posts that name and identity match."""
-    assert stage.addresses is not None and stage.subscriber is not None
+    assert stage.subscriber is not None
     applied = await run_command(stage.place, "line", "apply", stage.primary, "--country", "CN")
     number, application = applied["number"], applied["application"]
     act.say("shop", "onecard", f"onecard line apply {stage.primary} --country CN")
     act.verify(f"{number} kept back until the outcome", applied["state"], "applied")
     sign_in = stage.sign_ins["home-cn"]
     posted = await stage.home.ask(
-        PostOutcome(*stage.addresses.http_place, sign_in.system_id, sign_in.password, application, "match"),
+        PostOutcome(
+            *stage.node.addresses.http_place, sign_in.system_id, sign_in.password, application, "match"
+        ),
         Posted,
     )
     act.say(stage.home.name, "onecard", f"POST …/applications/{application}/outcome  match")
@@ -144,11 +154,11 @@ async def _bank_sends_code(stage: Stage, act: Act) -> None:
     words = f"【大江银行】您的验证码是{secrets.randbelow(900_000) + 100_000}，五分钟内有效，请勿告诉他人。"
     sent = to_number(BANK_SENDER, stage.secondary, words, receipt=True)
     answered = await stage.bank.ask(Send(sent), Answered)
-    act.say("bank", stage.secondary, words, "free")
-    _verify_accepted(act, answered, "taken")
+    act.say("bank", stage.secondary, words, "free", "your code, valid for five minutes")
+    _verify_accepted(act, answered)
     came = await stage.host.next_text()
-    act.say("onecard", f"card {stage.primary}", f"the same, from {came.source.digits}")
-    act.verify("arrived on the card as it was written", words_of(came), words)
+    act.say("onecard", "card", f"the same words, sender {came.source.digits}")
+    act.verify("on the card as it was written", words_of(came), words)
     act.verify("its sender unchanged", came.source, BANK_SENDER)
     act.verify("through the primary number", came.destination, international(stage.primary))
     receipt = parse_receipt(await stage.bank.next_text())
@@ -162,28 +172,28 @@ async def _bank_sends_code(stage: Stage, act: Act) -> None:
 
 async def answer_chinese_friend(stage: Stage, act: Act) -> None:
     """A friend writes to the Chinese number; the subscriber answers by dialling what the phone shows."""
-    shown = await _friend_writes(stage, act, "小雨，好久不见！你在加拿大还好吗？")
+    shown = await _friend_writes(stage, act, "小雨，好久不见！你在加拿大还好吗？", "how are you in Canada?")
     await stage.check_balance(Act(act.began_at_seconds))
     words = "一切都好！这个号码以后都能找到我。"
-    await _card_sends(stage, act, shown, words)
+    await _card_sends(stage, act, shown, words, gloss="all is well; this number will always reach me")
     came = await stage.home.next_text()
-    act.say("onecard", CHINESE_FRIEND, f"the same, from {came.source.dialled}", "0.10 CAD")
-    act.verify("arrived as it was written", words_of(came), words)
+    act.say("onecard", CHINESE_FRIEND, f"the same words, sender {came.source.dialled}", "0.10 CAD")
+    act.verify("at the friend's as it was written", words_of(came), words)
     act.verify("from the Chinese number", came.source, international(stage.secondary))
     act.verify("to the friend", came.destination, international(CHINESE_FRIEND))
     await _check_sent(stage, act, stage.secondary, CHINESE_FRIEND, "0.10")
 
 
-async def _friend_writes(stage: Stage, act: Act, words: str) -> str:
+async def _friend_writes(stage: Stage, act: Act, words: str, gloss: str) -> str:
     """A Chinese friend writes to the Chinese number; returns the digits that the card shows as the sender."""
     sent = to_number(international(CHINESE_FRIEND), stage.secondary, words)
     answered = await stage.home.ask(Send(sent), Answered)
-    act.say(CHINESE_FRIEND, stage.secondary, words, "free")
-    _verify_accepted(act, answered, "taken")
+    act.say(CHINESE_FRIEND, stage.secondary, words, "free", gloss)
+    _verify_accepted(act, answered)
     came = await stage.host.next_text()
-    act.say("onecard", f"card {stage.primary}", f"the same, from {_spaced(came.source.digits)}")
-    act.verify("arrived on the card as it was written", words_of(came), words)
-    act.verify("shown with 12583 1 before the sender", came.source, unknown(_dial(CHINESE_FRIEND)))
+    act.say("onecard", "card", f"the same words, sender {_spaced(came.source.digits)}")
+    act.verify("on the card as it was written", words_of(came), words)
+    act.verify("12583 1 before its sender", came.source, unknown(_dial(CHINESE_FRIEND)))
     return came.source.digits
 
 
@@ -192,8 +202,8 @@ async def text_from_primary(stage: Stage, act: Act) -> None:
     words = "Dinner at seven? I'll bring the moon cakes."
     await _card_sends(stage, act, CANADIAN_FRIEND.removeprefix("+1"), words)
     came = await stage.host.next_text()
-    act.say("onecard", CANADIAN_FRIEND, f"the same, from {came.source.dialled}", "0.05 CAD")
-    act.verify("arrived as it was written", words_of(came), words)
+    act.say("onecard", CANADIAN_FRIEND, f"the same words, sender {came.source.dialled}", "0.05 CAD")
+    act.verify("at the friend's as it was written", words_of(came), words)
     act.verify("from the Canadian number", came.source, international(stage.primary))
     act.verify("to the friend", came.destination, international(CANADIAN_FRIEND))
     await _check_sent(stage, act, stage.primary, CANADIAN_FRIEND, "0.05")
@@ -204,13 +214,13 @@ async def receive_long_text(stage: Stage, act: Act) -> None:
     parts = in_parts(international(CHINESE_FRIEND), stage.secondary, LONG_TEXT, secrets.randbelow(256))
     for part in parts:
         _verify_accepted(act, await stage.home.ask(Send(part), Answered))
-    act.say(CHINESE_FRIEND, stage.secondary, LONG_TEXT, "free")
+    act.say(CHINESE_FRIEND, stage.secondary, LONG_TEXT, "free", "come to the party on Saturday, by video")
     came = [await stage.host.next_text() for _ in parts]
     shown = {message.source.digits for message in came}
-    act.say("onecard", f"card {stage.primary}", f"{len(came)} parts, from {_spaced(*shown)}")
-    act.verify(f"{len(parts)} parts whole, headers and all", _bodies(came), _bodies(parts))
+    act.say("onecard", "card", f"{len(came)} parts, sender {_spaced(*sorted(shown))}")
+    act.verify(f"{len(parts)} parts whole, with their headers", _bodies(came), _bodies(parts))
     act.verify(f"{len(LONG_TEXT)} characters put together", join_parts(came), LONG_TEXT)
-    act.verify("shown with 12583 1 before the sender", shown, {_dial(CHINESE_FRIEND)})
+    act.verify("12583 1 before its sender", shown, {_dial(CHINESE_FRIEND)})
     await stage.check_balance(act)
 
 
@@ -220,30 +230,31 @@ def _bodies(messages: list[Any]) -> list[tuple[bool, bytes]]:
 
 async def switch_line_off(stage: Stage, act: Act) -> None:
     """The subscriber switches the Chinese number off by text: friends are refused, the bank's codes still arrive."""
-    await _command(stage, act, "副号1关", f"副号1（{stage.secondary}）已关闭。银行验证码仍会送达。")
+    said = f"副号1（{stage.secondary}）已关闭。银行验证码仍会送达。"
+    await _command(stage, act, "副号1关", said, "line 1 off", "it is off; codes from banks still arrive")
     words = "在吗？"
     refused = await stage.home.ask(
         Send(to_number(international(CHINESE_FRIEND), stage.secondary, words)), Answered
     )
-    act.say(CHINESE_FRIEND, stage.secondary, words, "refused")
-    _verify_refused(act, "the friend's text", refused, CommandStatus.ESME_RX_P_APPN)
+    act.say(CHINESE_FRIEND, stage.secondary, words, "refused", "are you there?")
+    _verify_refused(act, "the friend is refused", refused, CommandStatus.ESME_RX_P_APPN)
     await _bank_sends_code(stage, act)
-    await _command(stage, act, "副号1开", f"副号1（{stage.secondary}）已开启。")
-    await _friend_writes(stage, act, "现在收到了吗？")
+    await _command(stage, act, "副号1开", f"副号1（{stage.secondary}）已开启。", "line 1 on", "it is on")
+    await _friend_writes(stage, act, "现在收到了吗？", "and now?")
     await stage.check_balance(act)
 
 
 async def refuse_texts(stage: Stage, act: Act) -> None:
     """What the balance does not cover, and what is not served, is refused, not charged, and said."""
     dialled = f"011{SATELLITE_PHONE.removeprefix('+')}"
-    refused = await _card_sends(stage, act, dialled, TO_SATELLITE, accepted=False, cost="25.00 CAD: refused")
-    _verify_refused(act, "balance too low", refused, CommandStatus.ESME_RSUBMITFAIL)
-    said = f"您发往{dialled}的短信未发送，未收费：余额不足。"
-    await _expect_answer(stage, act, said)
-    dialled = f"{CODE}100{BRITISH_FRIEND.removeprefix('+')}"
-    refused = await _card_sends(
-        stage, act, dialled, "Hello, London!", accepted=False, cost="no price: refused"
+    refused = await _card_sends(stage, act, dialled, TO_SATELLITE, "refused", gloss="to a satellite phone")
+    _verify_refused(
+        act, "balance too low for 2 segments at 12.50 CAD", refused, CommandStatus.ESME_RSUBMITFAIL
     )
+    said = f"您发往{dialled}的短信未发送，未收费：余额不足。"
+    await _expect_answer(stage, act, said, "not sent, not charged: the balance is too low")
+    dialled = f"{CODE}100{BRITISH_FRIEND.removeprefix('+')}"
+    refused = await _card_sends(stage, act, dialled, "Hello, London!", "refused")
     _verify_refused(act, "destination not served", refused, CommandStatus.ESME_RINVDSTADR)
     await stage.check_balance(act)
 
@@ -251,7 +262,7 @@ async def refuse_texts(stage: Stage, act: Act) -> None:
 async def ask_balance(stage: Stage, act: Act) -> None:
     """The subscriber asks by text; the shop looks at the account and its entries."""
     amount = say_money(stage.expected_micros).split()[0]
-    await _command(stage, act, "余额", f"您的余额为CA${amount}。")
+    await _command(stage, act, "余额", f"您的余额为CA${amount}。", "balance")
     shown = await run_command(stage.place, "account", "show", stage.primary)
     act.say("shop", "onecard", f"onecard account show {stage.primary}")
     act.verify(f"account shows {amount} CAD", shown["available"], {"amount": amount, "currency": CAD})
@@ -283,6 +294,7 @@ async def prove(stage: Stage, act: Act) -> None:
     await come_about(lambda: _nothing_waits(stage), "an empty table of texts under way")
     act.verify("no text's body is kept", await _nothing_waits(stage), True)
     partners = (stage.host, stage.home, stage.bank)
+    act.verify("the node logged no error", stage.node.read_errors(), [])
     act.verify("nobody was sent anything else", [text for one in partners for text in one.unread], [])
     await stage.check_balance(act)
 
@@ -296,26 +308,29 @@ async def _nothing_waits(stage: Stage) -> bool | None:
 
 
 async def _card_sends(
-    stage: Stage, act: Act, dialled: str, words: str, *, accepted: bool = True, cost: str = ""
+    stage: Stage, act: Act, dialled: str, words: str, cost: str = "", gloss: str = ""
 ) -> Answered:
+    """The subscriber sends a text; where it is to be refused, the cost says so."""
     answered = await stage.host.ask(Send(from_card(stage.primary, dialled, words)), Answered)
-    act.say(f"card {stage.primary}", _spaced(dialled), words, cost)
-    if accepted:
+    act.say("card", _spaced(dialled), words, cost, gloss)
+    if cost != "refused":
         _verify_accepted(act, answered)
     return answered
 
 
-async def _command(stage: Stage, act: Act, words: str, answer: str) -> None:
+async def _command(
+    stage: Stage, act: Act, words: str, answer: str, gloss: str, answer_gloss: str = ""
+) -> None:
     """The subscriber texts the service code, and is answered."""
-    await _card_sends(stage, act, CODE, words, cost="free")
-    await _expect_answer(stage, act, answer)
+    await _card_sends(stage, act, CODE, words, "free", gloss)
+    await _expect_answer(stage, act, answer, answer_gloss)
 
 
-async def _expect_answer(stage: Stage, act: Act, answer: str) -> None:
+async def _expect_answer(stage: Stage, act: Act, answer: str, gloss: str = "") -> None:
     came = await stage.host.next_text()
-    act.say(came.source.digits, f"card {stage.primary}", words_of(came), "free")
-    act.verify("told in Chinese", (words_of(came), came.source), (answer, unknown(CODE)))
-    act.verify("told on the card", came.destination, international(stage.primary))
+    act.say(came.source.digits, "card", words_of(came), "free", gloss)
+    act.verify("answered in Chinese", (words_of(came), came.source), (answer, unknown(CODE)))
+    act.verify("on the card", came.destination, international(stage.primary))
 
 
 async def _check_sent(stage: Stage, act: Act, line: str, far: str, cost: str) -> None:
@@ -324,8 +339,8 @@ async def _check_sent(stage: Stage, act: Act, line: str, far: str, cost: str) ->
     await stage.check_balance(act, parse_micros(cost))
 
 
-def _verify_accepted(act: Act, answered: Answered, fact: str = "taken") -> None:
-    act.verify(fact, status_name(answered.status), status_name(CommandStatus.ESME_ROK))
+def _verify_accepted(act: Act, answered: Answered) -> None:
+    act.verify("accepted", status_name(answered.status), status_name(CommandStatus.ESME_ROK))
 
 
 def _verify_refused(act: Act, fact: str, answered: Answered, status: CommandStatus) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +23,8 @@ class Failure(msgspec.Struct, frozen=True):
     what: str
     expected: str
     came: str
-    logs: Path
+    logs: str
+    """The directory where they are kept."""
 
     @property
     def detail(self) -> str:

@@ -44,16 +44,17 @@ async def tell_steps(story: tuple[Step, ...], stage: Stage, timeline: Timeline) 
     timeline.begin()
     told: list[StepSummary] = []
     for number, step in enumerate(story, 1):
-        act = Act(began)
+        act = Act(began, timeline.show_event)
         step_began = time.monotonic()
+        timeline.begin_step(number, step.title)
         try:
             await step.tell(stage, act)
         except Exception as error:
             failure = _explain(error, stage.place)
-            timeline.show_failure(number, step.title, act, failure)
+            timeline.fail_step(act, failure)
             told.append(_summary_of(step, step_began, failure.detail, ok=False))
             return Summary(False, _since(began), told, await _say_balance(stage), stage.check, failure)
-        timeline.show(number, step.title, act)
+        timeline.end_step(act)
         told.append(_summary_of(step, step_began, act.detail, ok=True))
     timeline.end(len(told), _since(began), say_money(stage.expected_micros))
     return Summary(True, _since(began), told, await _say_balance(stage), stage.check)
@@ -64,30 +65,39 @@ async def _tell_in(place: Place, timeline: Timeline, *, as_json: bool, hold: boo
         async with open_stage(place) as stage:
             summary = await tell_steps(STORY, stage, timeline)
             if summary.ok and hold:
-                await _hold(stage, summary, timeline)
-    except ChildFailed as error:  # a partner that did not even start
+                return await _hold(stage, summary, timeline)
+    except ChildFailed as error:  # before the story could begin
         failure = _explain(error, place)
         summary = Summary(False, 0.0, [], None, None, failure)
-        timeline.show_failure(0, "The partners start", Act(time.monotonic()), failure)
-    if as_json and not (hold and summary.ok):
+        timeline.fail_step(Act(time.monotonic()), failure)
+    if as_json:
         _write_line(summary)
     return VERIFIED if summary.ok else FAILED
 
 
-async def _hold(stage: Stage, summary: Summary, timeline: Timeline) -> None:
-    """Say where everything is, and keep it running until a signal comes."""
+async def _hold(stage: Stage, summary: Summary, timeline: Timeline) -> int:
+    """Say where everything is, and keep it running until a signal comes, or the node ends by itself."""
     timeline.say("Everything keeps running until Ctrl-C or SIGTERM.")
     _write_line({**stage.describe(), "story": summary})
-    with suppress(asyncio.CancelledError):  # of a signal
-        await asyncio.Event().wait()
+    try:
+        await stage.node.fail_when_ended()
+    except asyncio.CancelledError:  # of a signal
+        return VERIFIED
+    except ChildFailed as error:
+        sys.stderr.write(f"onecard: {error}\n")
+    return FAILED
 
 
 def _explain(error: Exception, place: Place) -> Failure:
     """What was not as it should be. A bug leaves its traceback with the logs."""
+    if isinstance(error, ExceptionGroup):  # of things done at the same time
+        return _explain(error.exceptions[0], place)
     if isinstance(error, NotAsExpected):
-        return Failure(error.what, repr(error.expected), repr(error.came), keep_logs(place))
+        return Failure(error.what, repr(error.expected), repr(error.came), str(keep_logs(place)))
     place.log_of("story").write_text("".join(traceback.format_exception(error)))
-    return Failure("the step could not be done", "no trouble", str(error) or repr(error), keep_logs(place))
+    return Failure(
+        "the step could not be done", "no trouble", str(error) or repr(error), str(keep_logs(place))
+    )
 
 
 def _summary_of(step: Step, began: float, detail: str, *, ok: bool) -> StepSummary:
