@@ -62,6 +62,8 @@ Activate = Callable[[CardEntry], Awaitable[None]]
 ONECARD = "onecard"
 """Stands in the place of a link where a text is authored here."""
 TOLD_MOST = 100_000
+DOUBT = timedelta(minutes=1)
+"""How long a commit may go on in a database server that was lost from sight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,14 @@ class TextLimits:
     validity_most: timedelta = timedelta(days=2)
     notice_gap: timedelta = timedelta(minutes=1)
     """A card is told of a refused text at most this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Where a text may be stored that was refused, and until when its commit may still be seen."""
+
+    part: int
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +112,9 @@ class TextAcceptor:
     ) -> None:
         self.setting = setting
         """Replaced whole when a price book is imported."""
-        self.doubtful: dict[int, int] = {}
-        """Texts (id -> part) whose commit was lost from sight: they may be stored all the same. See `Upkeep`."""
+        self.doubtful: dict[int, Doubt] = {}
+        """Texts, by id, whose commit was lost from sight. They were refused, and may be stored all the same: `Upkeep`
+        takes them back."""
         self._queues = queues
         self._directory = directory
         self._body_keys = body_keys
@@ -112,6 +123,7 @@ class TextAcceptor:
         self._activate = activate
         self._limits = limits
         self._ids = store.MessageIds(pool)
+        self._reference = 0
         self._told_at: OrderedDict[int, datetime] = OrderedDict()
         self._writers = {part: BatchWriter(partial(store.accept_batch, pool, part)) for part in parts}
 
@@ -144,7 +156,10 @@ class TextAcceptor:
         destination = international(entry.primary.msisdn)
         terms = _Terms(Direction.ANSWER, self.setting.service_code)
         outcome: int | TextRefusal = TextRefusal.UNAVAILABLE
-        for content in _contents_of(words):
+        self._reference = (
+            self._reference + 1
+        ) % 256  # tells the segments of this text from those of the one before
+        for content in _contents_of(words, self._reference):
             envelope = Envelope(source, destination, content)
             text = await self._new_text(entry, ONECARD, link, envelope, self._clock.now())
             outcome = await self._store(text, entry, entry.primary, terms)
@@ -261,7 +276,7 @@ class TextAcceptor:
         except (QueueFull, WriterClosed):
             return TextRefusal.QUEUE_FULL
         except DatabaseUnavailable:
-            self.doubtful[text.id] = text.part
+            self.doubtful[text.id] = Doubt(text.part, self._clock.now() + DOUBT)
             raise
         if status not in (store.ACCEPTED, store.REPEATED):
             return TextRefusal.CREDIT_EXHAUSTED
@@ -310,10 +325,10 @@ def segments_of(content: Content) -> int:
     return count_segments(content.body, content.data_coding, has_udh=content.has_udh)
 
 
-def _contents_of(words: str) -> list[Content]:
+def _contents_of(words: str, reference: int) -> list[Content]:
     """The segments of a text of our own."""
     data_coding, _ = choose_encoding(words)
     return [
         Content(segment.udh + segment.body, data_coding, has_udh=bool(segment.udh))
-        for segment in split_segments(words, reference=len(words) % 256)
+        for segment in split_segments(words, reference)
     ]

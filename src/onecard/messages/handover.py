@@ -44,6 +44,8 @@ from onecard.values.clock import Clock
 log = structlog.get_logger(__name__)
 
 STEPS_MOST = 200_000
+ERROR_MOST = 2**32 - 1
+"""A command status has 32 bits. A peer may report any number as its error: one too large must not fail a batch."""
 Sealed = TypeVar("Sealed", Envelope, Submitted)
 Key = tuple[str, str]
 """A link and the id by which its next hop knows a text."""
@@ -112,7 +114,7 @@ class Handover:
             return
         self._await_receipt((text.next_link, remote_id), msgspec.structs.replace(text, attempts=attempts))
         self._write(
-            text,
+            text.part,
             Progress(
                 text.id,
                 TextState.HANDED_OVER,
@@ -133,7 +135,7 @@ class Handover:
             self._finish(text, TextState.EXPIRED, attempts=attempts, status=status)
             return
         self._write(
-            text,
+            text.part,
             Progress(
                 text.id, TextState.WAITING, now, attempts, status=status, next_attempt_at=next_attempt_at
             ),
@@ -150,6 +152,18 @@ class Handover:
         """The validity of a text ended before it was delivered."""
         state = TextState.EXPIRED if text.envelope else TextState.UNKNOWN
         return self._finish(text, state, attempts=text.attempts)
+
+    def abandon(self, row: asyncpg.Record) -> asyncio.Future[bool]:
+        """The key of a text is gone, so it can be neither handed over nor reported: it is over.
+
+        One that waited gets its charge back. Of one that was handed over nobody will know what became of it.
+        """
+        state = TextState.FAILED if row["stage"] == store.STAGE_WAITING else TextState.UNKNOWN
+        return self._write(row["part"], Progress(row["id"], state, self._clock.now(), row["attempts"]))
+
+    def withdraw_refused(self, part: int, message_id: int) -> asyncio.Future[bool]:
+        """Take back a text that its sender was told is refused, if it is stored: True, and its charge is returned."""
+        return self._write(part, Progress(message_id, TextState.CANCELLED, self._clock.now(), attempts=0))
 
     # ---- receipts of the next hop
 
@@ -201,8 +215,8 @@ class Handover:
     ) -> asyncio.Future[bool]:
         now = self._clock.now()
         source = self._queues.of(text.source_link)
-        node = self._queues.node if source.is_open else None
-        error = error or status or 0
+        node = self._queues.node if source.is_open and source.receipts_room else None
+        error = min(error or status or 0, ERROR_MOST)
         step = Progress(
             text.id,
             state,
@@ -213,7 +227,7 @@ class Handover:
             error=error,
             receipt_node=node,
         )
-        written = self._write(text, step)
+        written = self._write(text.part, step)
         if node and text.submitted and is_receipt_due(text.receipt_wanted, state):
             receipt = Receipt(
                 text.part, text.id, text.source_link, text.submitted, state, error, text.accepted_at, now
@@ -228,10 +242,14 @@ class Handover:
 
     def receipt_delivered(self, receipt: Receipt) -> None:
         """The source took the receipt: nothing is left to do for the text, and nothing is kept but its trace."""
-        self._forgetting[receipt.part].submit_nowait(receipt.id)
+        self.forget(receipt.part, receipt.id)
 
-    def _write(self, text: Text, step: Progress) -> asyncio.Future[bool]:
-        written = self._steps[text.part].submit_nowait(step)
+    def forget(self, part: int, message_id: int) -> None:
+        """Nothing is left to do for a text."""
+        self._forgetting[part].submit_nowait(message_id)
+
+    def _write(self, part: int, step: Progress) -> asyncio.Future[bool]:
+        written = self._steps[part].submit_nowait(step)
         written.add_done_callback(_log_failure)
         return written
 
@@ -246,44 +264,46 @@ class Handover:
     async def cancel(self, link: str, message_id: int) -> CancelRefusal | None:
         """Take a text back that has not been handed over; its charge is returned, no receipt is sent."""
         trace = await self.find(link, message_id)
-        text, refusal = self._withdraw(trace)
+        if trace is None or trace.state is not TextState.WAITING:
+            return CancelRefusal.OVER if trace else CancelRefusal.UNKNOWN_TEXT
+        text = self._queues.of(trace.next_link).withdraw(trace.id) or await self._claim_parked(trace)
         if text is None:
-            return refusal
-        assert trace is not None
-        done = await self._finish(
-            msgspec.structs.replace(text, submitted=None), TextState.CANCELLED, attempts=text.attempts
-        )
+            return CancelRefusal.UNDER_WAY
+        done = await self._finish(text, TextState.CANCELLED, attempts=text.attempts)
         return None if done else CancelRefusal.OVER
+
+    async def _claim_parked(self, trace: Trace) -> Text | None:
+        """Take a text that waits in the database, where another node could claim it meanwhile."""
+        row = await store.claim_parked(self._pool, trace.part, trace.id, self._queues.node)
+        return await self.read_text(row) if row else None
 
     async def replace(self, link: str, message_id: int, body: bytes) -> CancelRefusal | None:
         """Put another body in the place of the one that waits; it must be as many segments, as it was paid."""
         trace = await self.find(link, message_id)
-        text, refusal = self._withdraw(trace)
+        if trace is None or trace.state is not TextState.WAITING:
+            return CancelRefusal.OVER if trace else CancelRefusal.UNKNOWN_TEXT
+        queue = self._queues.of(trace.next_link)
+        parked = None if queue.find(trace.id) else await self._find_parked(trace)
+        text = parked or queue.find(trace.id)
         if text is None:
-            return refusal
-        assert trace is not None and text.envelope is not None
-        content = msgspec.structs.replace(text.envelope.content, body=body)
-        if segments_of(content) != trace.segments:
-            self._queues.of(text.next_link).put_back(text)
+            return CancelRefusal.UNDER_WAY
+        replaced = _with_body(text, body)
+        assert replaced.envelope is not None
+        if segments_of(replaced.envelope.content) != trace.segments:
             return CancelRefusal.OTHER_LENGTH
-        envelope = msgspec.structs.replace(text.envelope, content=content)
-        replaced = msgspec.structs.replace(text, envelope=envelope)
-        await self._store_body(replaced)
-        self._queues.of(text.next_link).put(replaced)
-        return None
+        if parked is None:
+            queue.replace(replaced)  # before it is written: from here on the next hop gets the new body
+        written = await self._store_body(replaced, node=None if parked else self._queues.node)
+        return None if written or not parked else CancelRefusal.UNDER_WAY
 
-    def _withdraw(self, trace: Trace | None) -> tuple[Text | None, CancelRefusal]:
-        """Take a text out of its queue, where it can no longer be handed over meanwhile."""
-        if trace is None:
-            return None, CancelRefusal.UNKNOWN_TEXT
-        if trace.state is not TextState.WAITING:
-            return None, CancelRefusal.OVER
-        return self._queues.of(trace.next_link).withdraw(trace.id), CancelRefusal.UNDER_WAY
+    async def _find_parked(self, trace: Trace) -> Text | None:
+        row = await store.find_parked(self._pool, trace.part, trace.id)
+        return await self.read_text(row) if row else None
 
-    async def _store_body(self, text: Text) -> None:
+    async def _store_body(self, text: Text, *, node: str | None) -> bool:
         key = await self._body_keys.of(text.accepted_at.date())
         sealed = key.seal(msgspec.msgpack.encode(text.envelope), bound_to_text(text.id))
-        await store.replace_body(self._pool, text.part, text.id, sealed)
+        return await store.replace_body(self._pool, text.part, text.id, sealed, node)
 
     # ---- what was claimed from the database
 
@@ -327,8 +347,16 @@ class Handover:
 
 
 def is_receipt_due(wish: ReceiptWish, state: TextState) -> bool:
-    """Whether the sender wants to hear of this outcome."""
+    """Whether the sender wants to hear of this outcome. A cancellation it was told of by its answer."""
+    if state is TextState.CANCELLED:
+        return False
     return wish is ReceiptWish.ALWAYS or (wish is ReceiptWish.ON_FAILURE and state is not TextState.DELIVERED)
+
+
+def _with_body(text: Text, body: bytes) -> Text:
+    assert text.envelope is not None  # it waits
+    content = msgspec.structs.replace(text.envelope.content, body=body)
+    return msgspec.structs.replace(text, envelope=msgspec.structs.replace(text.envelope, content=content))
 
 
 def _log_failure(written: asyncio.Future[bool]) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import datetime
 
 from onecard.messages.model import Receipt, Text
+
+Lane = OrderedDict[int, Text]
+"""Texts by their ids, in the order of their turns."""
 
 
 class LinkQueue:
     """Texts and receipts of one link: the texts of banks first, then receipts, then everyone's texts.
 
     `most` bounds the texts that wait for the link: those here, and those `parked` in the database because no
-    session of the link is bound to this node.
+    session of the link is bound to this node. It bounds the receipts that wait here as well.
     """
 
     def __init__(self, link: str, *, most: int) -> None:
@@ -23,16 +26,17 @@ class LinkQueue:
         self.parked = 0
         self.on_ready: list[Callable[[], None]] = []
         """Called when there may be something to take; every bound session of the link adds its own."""
-        # Lanes hold ids; a text that was withdrawn is missing from `_texts` and passed over at its turn.
-        self._texts: dict[int, Text] = {}
-        self._application: deque[int] = deque()
-        self._other: deque[int] = deque()
-        self._postponed: list[tuple[datetime, int]] = []
+        self._application: Lane = OrderedDict()
+        self._other: Lane = OrderedDict()
+        self._postponed: Lane = OrderedDict()
+        # What is due when; a text that left meanwhile, or was postponed again, has another time in `_due` or none.
+        self._wakes: list[tuple[datetime, int]] = []
+        self._due: dict[int, datetime] = {}
         self._receipts: deque[Receipt] = deque()
 
     def __len__(self) -> int:
         """How many texts wait here."""
-        return len(self._texts)
+        return len(self._application) + len(self._other) + len(self._postponed)
 
     @property
     def is_open(self) -> bool:
@@ -42,16 +46,20 @@ class LinkQueue:
     @property
     def waiting(self) -> int:
         """How many texts wait for the link."""
-        return len(self._texts) + self.parked
+        return len(self) + self.parked
 
     @property
     def is_full(self) -> bool:
         return self.waiting >= self.most
 
+    @property
+    def receipts_room(self) -> int:
+        """How many more receipts may wait here; others wait in the database."""
+        return max(0, self.most - len(self._receipts))
+
     def put(self, text: Text) -> None:
         """Let a text wait for the link."""
-        self._texts[text.id] = text
-        self._lane(text).append(text.id)
+        self._lane(text)[text.id] = text
         self._tell()
 
     def put_receipt(self, receipt: Receipt) -> None:
@@ -59,63 +67,64 @@ class LinkQueue:
         self._receipts.append(receipt)
         self._tell()
 
-    def put_back(self, item: Text | Receipt) -> None:
-        """Return what was taken and could not be sent, before all others of its lane."""
-        if isinstance(item, Receipt):
-            self._receipts.appendleft(item)
-        else:
-            self._texts[item.id] = item
-            self._lane(item).appendleft(item.id)
-
     def postpone(self, text: Text, until: datetime) -> None:
         """Let a text wait for its next attempt."""
-        self._texts[text.id] = text
-        heapq.heappush(self._postponed, (until, text.id))
+        self._postponed[text.id] = text
+        self._due[text.id] = until
+        heapq.heappush(self._wakes, (until, text.id))
 
     def wake_postponed(self, now: datetime) -> None:
         """Let those whose next attempt is due wait in their lane again."""
-        while self._postponed and self._postponed[0][0] <= now:
-            text = self._texts.get(heapq.heappop(self._postponed)[1])
-            if text is not None:
-                self._lane(text).append(text.id)
-                self._tell()
+        while self._wakes and self._wakes[0][0] <= now:
+            until, message_id = heapq.heappop(self._wakes)
+            if self._due.get(message_id) == until:
+                del self._due[message_id]
+                self.put(self._postponed.pop(message_id))
 
     def take(self) -> Text | Receipt | None:
         """The most urgent of what waits, or None."""
-        text = self._take_from(self._application)
-        if text is not None:
-            return text
+        if self._application:
+            return self._application.popitem(last=False)[1]
         if self._receipts:
             return self._receipts.popleft()
-        return self._take_from(self._other)
+        if self._other:
+            return self._other.popitem(last=False)[1]
+        return None
+
+    def find(self, message_id: int) -> Text | None:
+        """A text that waits here."""
+        return next((lane[message_id] for lane in self._lanes() if message_id in lane), None)
+
+    def replace(self, text: Text) -> None:
+        """Put a text in the place of the one of its id, which waits here."""
+        lane = next(lane for lane in self._lanes() if text.id in lane)
+        lane[text.id] = text
 
     def withdraw(self, message_id: int) -> Text | None:
         """Take a text out before its turn; None when it does not wait here."""
-        return self._texts.pop(message_id, None)
+        self._due.pop(message_id, None)
+        return next((lane.pop(message_id) for lane in self._lanes() if message_id in lane), None)
 
     def withdraw_expired(self, now: datetime) -> list[Text]:
         """Take out all texts whose validity has ended."""
-        late = [text for text in self._texts.values() if text.expires_at <= now]
+        late = [text for lane in self._lanes() for text in lane.values() if text.expires_at <= now]
         for text in late:
-            del self._texts[text.id]
+            self.withdraw(text.id)
         return late
 
     def drain(self) -> tuple[list[Text], list[Receipt]]:
         """Give up everything, so that another node may claim it."""
-        texts, receipts = list(self._texts.values()), list(self._receipts)
-        for lane in (self._texts, self._application, self._other, self._postponed, self._receipts):
-            lane.clear()
+        texts = [text for lane in self._lanes() for text in lane.values()]
+        receipts = list(self._receipts)
+        for waiting in (*self._lanes(), self._wakes, self._due, self._receipts):
+            waiting.clear()
         return texts, receipts
 
-    def _lane(self, text: Text) -> deque[int]:
-        return self._application if text.application else self._other
+    def _lanes(self) -> tuple[Lane, Lane, Lane]:
+        return self._application, self._other, self._postponed
 
-    def _take_from(self, lane: deque[int]) -> Text | None:
-        while lane:
-            text = self._texts.pop(lane.popleft(), None)
-            if text is not None:
-                return text
-        return None
+    def _lane(self, text: Text) -> Lane:
+        return self._application if text.application else self._other
 
     def _tell(self) -> None:
         for ready in self.on_ready:

@@ -14,12 +14,16 @@ from onecard.messages.model import Acceptance, Direction, Progress, TextState, T
 ACCEPT = "SELECT accept_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)"
 PROGRESS = "SELECT progress_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"
 FORGET = "DELETE FROM delivery WHERE part = $1 AND id = ANY ($2)"
-CLAIM = "SELECT * FROM claim_deliveries($1, $2::smallint, $3, $4, $5, $6)"
+CLAIM_TEXTS = "SELECT * FROM claim_texts($1, $2, $3, $4, $5)"
+CLAIM_RECEIPTS = "SELECT * FROM claim_receipts($1, $2, $3, $4, $5)"
 OVERDUE = """
     SELECT * FROM delivery
      WHERE part = $1
-       AND ((stage = 1 AND node IS NULL AND expires_at <= $2) OR (stage = 2 AND expires_at <= $3))
+       AND ((stage = 1 AND expires_at <= $2 AND (node IS NULL OR expires_at <= $3))
+            OR (stage = 2 AND expires_at <= $3))
      LIMIT $4"""
+STAGE_WAITING = 1
+"""The stage of a `delivery` that the next hop has not taken."""
 ID_BLOCK = 10_000
 """How many ids one value of the sequence `message_id_block` stands for."""
 
@@ -76,10 +80,19 @@ async def progress_batch(pool: Pool, part: int, steps: Sequence[Progress]) -> li
             [step.next_attempt_at for step in folded],
             [step.receipt_node for step in folded],
         )
-    if not stale:
+    if not stale and len(folded) == len(steps):
         return [True] * len(steps)
-    over = set(stale)
-    return [step.id not in over for step in steps]
+    return _answers(steps, over=set(stale or ()))
+
+
+def _answers(steps: Sequence[Progress], *, over: set[int]) -> list[bool]:
+    """Of steps of one text that were folded, those up to the first final one were made."""
+    made = []
+    for step in steps:
+        made.append(step.id not in over)
+        if step.state.is_final:
+            over.add(step.id)
+    return made
 
 
 def fold(steps: Sequence[Progress]) -> dict[int, Progress]:
@@ -140,13 +153,22 @@ class MessageIds:
         self._next, self._end = last - ID_BLOCK + 1, last + 1
 
 
-async def claim(
-    pool: Pool, part: int, stage: int, link: str, node: str, at: datetime, most: int
+async def claim_texts(
+    pool: Pool, part: int, link: str, node: str, at: datetime, most: int
 ) -> list[asyncpg.Record]:
-    """Claim what waits for a link (stage 1) or the receipts due to it (stage 3), most urgent first."""
+    """Claim texts that wait for a link, most urgent first."""
     async with connection(pool) as borrowed:
-        rows = await borrowed.fetch(CLAIM, part, stage, link, node, at, most)
+        rows = await borrowed.fetch(CLAIM_TEXTS, part, link, node, at, most)
     return sorted(rows, key=lambda row: (not row["application"], row["id"]))
+
+
+async def claim_receipts(
+    pool: Pool, part: int, link: str, node: str, at: datetime, most: int
+) -> list[asyncpg.Record]:
+    """Claim receipts that are due to a link, the oldest first."""
+    async with connection(pool) as borrowed:
+        rows = await borrowed.fetch(CLAIM_RECEIPTS, part, link, node, at, most)
+    return sorted(rows, key=lambda row: row["id"])
 
 
 async def release(pool: Pool, part: int, ids: Sequence[int], node: str) -> None:
@@ -196,20 +218,47 @@ async def count_parked(pool: Pool, parts: Sequence[int]) -> dict[str, int]:
 async def find_overdue(
     pool: Pool, part: int, at: datetime, receipts_until: datetime, most: int
 ) -> list[asyncpg.Record]:
-    """Texts that are over: those that wait unclaimed past their validity, and those without a receipt since."""
+    """Texts that are over: those that wait unclaimed past their validity, and those without a receipt since.
+
+    One that is claimed its node ends; if that is away, it is over as late as those without a receipt.
+    """
     async with connection(pool) as borrowed:
         return await borrowed.fetch(OVERDUE, part, at, receipts_until, most)
 
 
-async def replace_body(pool: Pool, part: int, message_id: int, sealed_body: bytes) -> None:
-    """Put other contents in the place of those that wait."""
+async def find_parked(pool: Pool, part: int, message_id: int) -> asyncpg.Record | None:
+    """A text that waits and that no node has claimed."""
     async with connection(pool) as borrowed:
-        await borrowed.execute(
-            "UPDATE delivery SET sealed_body = $3 WHERE part = $1 AND id = $2 AND stage = 1",
+        return await borrowed.fetchrow(
+            "SELECT * FROM delivery WHERE part = $1 AND id = $2 AND stage = 1 AND node IS NULL",
+            part,
+            message_id,
+        )
+
+
+async def claim_parked(pool: Pool, part: int, message_id: int, node: str) -> asyncpg.Record | None:
+    """Claim one text that waits and that no node has claimed."""
+    async with connection(pool) as borrowed:
+        return await borrowed.fetchrow(
+            "UPDATE delivery SET node = $3 WHERE part = $1 AND id = $2 AND stage = 1 AND node IS NULL RETURNING *",
+            part,
+            message_id,
+            node,
+        )
+
+
+async def replace_body(pool: Pool, part: int, message_id: int, sealed_body: bytes, node: str | None) -> bool:
+    """Put other contents in the place of those that wait, claimed by `node` or by none; False: they do not wait so."""
+    async with connection(pool) as borrowed:
+        found = await borrowed.fetchval(
+            "UPDATE delivery SET sealed_body = $3"
+            " WHERE part = $1 AND id = $2 AND stage = 1 AND node IS NOT DISTINCT FROM $4 RETURNING id",
             part,
             message_id,
             sealed_body,
+            node,
         )
+    return found is not None
 
 
 async def renew_lease(pool: Pool, node: str, until: datetime) -> None:
@@ -243,6 +292,13 @@ async def list_traces(
         most,
     )
     return [_trace(row) for row in rows]
+
+
+async def delete_receipts(borrowed: Connection, part: int, before: datetime) -> None:
+    """Delete the receipts of texts accepted before a time, which their source did not come for."""
+    await borrowed.execute(
+        "DELETE FROM delivery WHERE part = $1 AND stage = 3 AND accepted_at < $2", part, before
+    )
 
 
 async def delete_traces(borrowed: Connection, part: int, before: datetime) -> int:

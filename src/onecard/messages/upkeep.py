@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 
 import asyncpg
@@ -29,9 +29,8 @@ T = TypeVar("T")
 TICK_SECONDS = 1.0
 LEASE = timedelta(seconds=15)
 OVERDUE_MOST = 1_000
-WAITING, RECEIPT_DUE = 1, 3  # stages of `delivery` that can be claimed
 RECEIPT_GRACE = timedelta(hours=1)
-"""How long after a text's validity its receipt may still come."""
+"""How long after a text's validity its receipt may still come, or a node that claimed it may end it."""
 KEY_GRACE = timedelta(days=1)
 """A body key is destroyed this long after the last text that it may have sealed is over."""
 
@@ -86,7 +85,7 @@ class Upkeep:
             self._expire_waiting(queue, now)
             queue.wake_postponed(now)
         await self._renew_lease(now)
-        await self._release_doubtful()
+        await self._withdraw_doubtful(now)
         for queue in self._queues.all():
             await (self._claim(queue, now) if queue.is_open else self._release(queue))
         await self._expire_stored(now)
@@ -102,12 +101,16 @@ class Upkeep:
         await store.renew_lease(self._pool, self._queues.node, now + LEASE)
         self._queues.lease_until = now + LEASE
 
-    async def _release_doubtful(self) -> None:
-        """Texts whose commit was lost from sight may be stored as ours and be in no queue: give them back."""
-        doubtful, self._acceptor.doubtful = self._acceptor.doubtful, {}
-        for part in set(doubtful.values()):
-            ids = [message_id for message_id, of_part in doubtful.items() if of_part == part]
-            await store.release(self._pool, part, ids, self._queues.node)
+    async def _withdraw_doubtful(self, now: datetime) -> None:
+        """Texts whose commit was lost from sight were refused: what is stored of them all the same is taken back."""
+        doubtful = self._acceptor.doubtful
+        asked = list(doubtful.items())
+        found = await asyncio.gather(
+            *(self._handover.withdraw_refused(doubt.part, id_) for id_, doubt in asked)
+        )
+        for (message_id, doubt), withdrawn in zip(asked, found, strict=True):
+            if withdrawn or now >= doubt.until:
+                del doubtful[message_id]
 
     # ---- claims
 
@@ -119,22 +122,24 @@ class Upkeep:
             await self._claim_receipts(queue, part, now)
 
     async def _claim_texts(self, queue: LinkQueue, part: int, now: datetime, room: int) -> None:
-        for row in await store.claim(self._pool, part, WAITING, queue.link, self._queues.node, now, room):
+        for row in await store.claim_texts(self._pool, part, queue.link, self._queues.node, now, room):
             text = await _opened(self._handover.read_text(row), row)
             if text is None:
-                continue
-            if row["next_attempt_at"] > now:
+                self._handover.abandon(row)
+            elif row["next_attempt_at"] > now:
                 queue.postpone(text, row["next_attempt_at"])
             else:
                 queue.put(text)
 
     async def _claim_receipts(self, queue: LinkQueue, part: int, now: datetime) -> None:
-        rows = await store.claim(
-            self._pool, part, RECEIPT_DUE, queue.link, self._queues.node, now, queue.most
-        )
-        for row in rows:
+        room = queue.receipts_room
+        if room == 0:
+            return
+        for row in await store.claim_receipts(self._pool, part, queue.link, self._queues.node, now, room):
             receipt = await _opened(self._handover.read_receipt(row), row)
-            if receipt is not None:
+            if receipt is None:
+                self._handover.forget(row["part"], row["id"])
+            else:
                 queue.put_receipt(receipt)
 
     async def _release(self, queue: LinkQueue) -> None:
@@ -150,10 +155,13 @@ class Upkeep:
 
     async def _expire_stored(self, now: datetime) -> None:
         for part in self._parts:
-            for row in await store.find_overdue(self._pool, part, now, now - RECEIPT_GRACE, OVERDUE_MOST):
-                text = await _opened(self._handover.read_text(row), row)
-                if text is not None:
-                    await self._handover.expire(text)
+            rows = await store.find_overdue(self._pool, part, now, now - RECEIPT_GRACE, OVERDUE_MOST)
+            # Asked for together, so that they are a few batches, and the lease is renewed in time.
+            await asyncio.gather(*[await self._end(row) for row in rows])
+
+    async def _end(self, row: asyncpg.Record) -> asyncio.Future[bool]:
+        text = await _opened(self._handover.read_text(row), row)
+        return self._handover.abandon(row) if text is None else self._handover.expire(text)
 
     async def _count_parked(self) -> None:
         parked = await store.count_parked(self._pool, self._parts)
@@ -161,13 +169,17 @@ class Upkeep:
             self._queues.of(link).parked = parked.get(link, 0)
 
     async def _purge_daily(self, now: datetime) -> None:
-        """Forget old traces, and destroy the keys of bodies that are long gone from the database itself."""
+        """Forget old traces, and destroy the keys of bodies that are long gone from the database itself.
+
+        A receipt that its source did not come for in all that time goes with the key that opens it.
+        """
         if self._purged_on == now.date():
             return
+        first_day = (now - self._key_age).date()
         async with connection(self._pool) as borrowed:
             for part in self._parts:
+                await store.delete_receipts(borrowed, part, datetime.combine(first_day, time.min, UTC))
                 await store.delete_traces(borrowed, part, now - self._trace_age)
-            first_day = (now - self._key_age).date()
             await destroy_body_keys(borrowed, first_day)
             self._body_keys.forget(first_day)
         self._purged_on = now.date()

@@ -47,7 +47,7 @@ CREATE TABLE delivery (
     sealed_addresses bytea,          -- addresses as they were submitted, for the receipt
     PRIMARY KEY (part, id)
 ) WITH (fillfactor = 80);
-CREATE INDEX delivery_waiting ON delivery (part, next_link, application, id) WHERE stage = 1;
+CREATE INDEX delivery_waiting ON delivery (part, next_link, application DESC, id) WHERE stage = 1;
 CREATE INDEX delivery_handed_over ON delivery (part, next_link, remote_id) WHERE stage = 2;
 CREATE INDEX delivery_receipt_due ON delivery (part, source_link, id) WHERE stage = 3;
 
@@ -70,6 +70,7 @@ DECLARE
     charged integer[];
     posted smallint[];
     status smallint[];
+    fresh bigint[];
 BEGIN
     SELECT array_agg(i ORDER BY i) INTO charged FROM generate_subscripts(p_price, 1) i WHERE p_price[i] > 0;
     IF charged IS NOT NULL THEN
@@ -84,39 +85,46 @@ BEGIN
             status[charged[o]] := posted[o];
         END LOOP;
     END IF;
-    -- A status of 1 is a batch sent again after its commit was lost from sight: its rows are there already.
-    INSERT INTO message (part, id, account_id, card_id, line_id, direction, application, source_link, next_link, far,
-                         segments, price_micros, rate, state, accepted_at)
-    SELECT p_part, q.id, q.account, q.card, q.line, q.direction, q.application, q.source_link, q.next_link, q.far,
-           q.segments, q.price, q.rate, 1, p_at
-      FROM unnest(p_id, p_account, p_card, p_line, p_direction, p_application, p_source_link, p_next_link, p_far,
-                  p_segments, p_price, p_rate) WITH ORDINALITY
-           q(id, account, card, line, direction, application, source_link, next_link, far, segments, price, rate, o)
-     WHERE status IS NULL OR status[o] <= 1
-    ON CONFLICT DO NOTHING;
+    -- A batch sent again after its commit was lost from sight finds its messages here, and its deliveries here or over.
+    WITH stored AS (
+        INSERT INTO message (part, id, account_id, card_id, line_id, direction, application, source_link, next_link, far,
+                             segments, price_micros, rate, state, accepted_at)
+        SELECT p_part, q.id, q.account, q.card, q.line, q.direction, q.application, q.source_link, q.next_link, q.far,
+               q.segments, q.price, q.rate, 1, p_at
+          FROM unnest(p_id, p_account, p_card, p_line, p_direction, p_application, p_source_link, p_next_link, p_far,
+                      p_segments, p_price, p_rate) WITH ORDINALITY
+               q(id, account, card, line, direction, application, source_link, next_link, far, segments, price, rate, o)
+         WHERE status IS NULL OR status[o] <= 1
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO fresh FROM stored;
     INSERT INTO delivery (part, id, stage, next_link, source_link, node, application, receipt_wanted, next_attempt_at,
                           expires_at, accepted_at, sealed_body, sealed_addresses)
     SELECT p_part, q.id, 1, q.next_link, q.source_link, q.node, q.application, q.receipt, p_at,
            q.expires, p_at, q.body, q.addresses
       FROM unnest(p_id, p_next_link, p_source_link, p_node, p_application, p_receipt, p_expires, p_body, p_addresses)
-           WITH ORDINALITY
-           q(id, next_link, source_link, node, application, receipt, expires, body, addresses, o)
-     WHERE status IS NULL OR status[o] = 0 OR (status[o] = 1 AND NOT EXISTS (
-           SELECT FROM message m WHERE m.part = p_part AND m.id = q.id AND m.state <> 1))
-    ON CONFLICT DO NOTHING;
+           q(id, next_link, source_link, node, application, receipt, expires, body, addresses)
+     WHERE cardinality(fresh) = cardinality(p_id) OR q.id = ANY (fresh);
     RETURN status;
 END
 $$;
 
 -- Move a batch of texts of one part along, at most one step each: 1 waits for another attempt, 2 handed over to the next
 -- hop, 3 and above final. A text that failed, expired or was cancelled gets its charge back in the same commit.
--- Answers the texts that were final already, NULL when there were none. Sending a batch again changes nothing.
+-- Answers the texts that were over already, NULL when there were none. Sending a batch again changes nothing, and gets
+-- the same answer.
 CREATE FUNCTION progress_messages(
     p_part integer, p_at timestamptz,
     p_id bigint[], p_state smallint[], p_handed_over timestamptz[], p_remote text[], p_status bigint[], p_error bigint[],
     p_attempts smallint[], p_next_attempt timestamptz[], p_receipt_node text[]
 ) RETURNS bigint[]
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql
+-- Probe the keys of message and delivery once for each text, whatever the statistics say, as ledger_post does for accounts.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET random_page_cost = 0 SET cpu_index_tuple_cost = 0 SET cpu_operator_cost = 0
+AS $$
 DECLARE
     moved bigint[];
     refund_account bigint[];
@@ -133,6 +141,7 @@ BEGIN
                done_at = CASE WHEN x.state >= 3 THEN p_at END
           FROM x
          WHERE m.part = p_part AND m.id = x.id AND m.state <= 2
+           AND x.state >= m.state  -- what another node handed over meanwhile does not wait any more
         RETURNING m.id, m.account_id, m.price_micros, m.state
     )
     SELECT array_agg(id), array_agg(account_id) FILTER (WHERE returned), array_agg(id) FILTER (WHERE returned),
@@ -150,11 +159,11 @@ BEGIN
     WITH x AS (
         SELECT * FROM unnest(p_id, p_state, p_remote, p_error, p_attempts, p_next_attempt, p_receipt_node)
                q(id, state, remote_id, error, attempts, next_attempt_at, receipt_node)
-         WHERE id = ANY (moved)
+         WHERE cardinality(moved) = cardinality(p_id) OR id = ANY (moved)
     ), done AS (
         DELETE FROM delivery d USING x
          WHERE d.part = p_part AND d.id = x.id AND x.state >= 3
-           AND (d.receipt_wanted = 0 OR (d.receipt_wanted = 2 AND x.state = 3))
+           AND (d.receipt_wanted = 0 OR (d.receipt_wanted = 2 AND x.state = 3) OR x.state = 6)
     )
     UPDATE delivery d
        SET stage = least(x.state, 3),
@@ -168,27 +177,55 @@ BEGIN
            sealed_body = CASE WHEN x.state = 1 THEN d.sealed_body END
       FROM x
      WHERE d.part = p_part AND d.id = x.id
-       AND (x.state < 3 OR d.receipt_wanted = 1 OR (d.receipt_wanted = 2 AND x.state <> 3));
+       AND (x.state < 3 OR (x.state <> 6 AND (d.receipt_wanted = 1 OR (d.receipt_wanted = 2 AND x.state <> 3))));
 
-    RETURN (SELECT array_agg(id) FROM unnest(p_id) id WHERE moved IS NULL OR id <> ALL (moved));
+    IF cardinality(moved) = cardinality(p_id) THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT array_agg(x.id) FROM unnest(p_id, p_state) x(id, state)
+             WHERE (moved IS NULL OR x.id <> ALL (moved))
+               AND NOT EXISTS (SELECT FROM message m WHERE m.part = p_part AND m.id = x.id
+                                  AND m.state = x.state AND m.done_at = p_at));
 END
 $$;
 
--- Claim work for a node: what waits for links it holds (stage 1), or receipts due to them (stage 3).
--- A claim of a node whose lease ran out is void.
-CREATE FUNCTION claim_deliveries(p_part integer, p_stage smallint, p_link text, p_node text, p_at timestamptz, p_most integer)
+-- Claim texts that wait for a link, for a node that holds a session of it: most urgent first. A claim of a node whose
+-- lease ran out is void. What is no longer valid is left to be ended.
+CREATE FUNCTION claim_texts(p_part integer, p_link text, p_node text, p_at timestamptz, p_most integer)
 RETURNS SETOF delivery
-LANGUAGE sql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+    RETURN QUERY
     WITH due AS (
-        SELECT d.part, d.id FROM delivery d
-         WHERE d.part = p_part AND d.stage = p_stage AND p_stage IN (1, 3)
-           AND CASE p_stage WHEN 1 THEN d.next_link ELSE d.source_link END = p_link
+        SELECT d.id FROM delivery d
+         WHERE d.part = p_part AND d.stage = 1 AND d.next_link = p_link AND d.expires_at > p_at
            AND (d.node IS NULL OR (d.node <> p_node AND NOT EXISTS (
                 SELECT FROM node n WHERE n.name = d.node AND n.lease_until > p_at)))
          ORDER BY d.application DESC, d.id
          LIMIT p_most
-           FOR UPDATE SKIP LOCKED
+           FOR UPDATE OF d SKIP LOCKED
     )
     UPDATE delivery d SET node = p_node FROM due WHERE d.part = p_part AND d.id = due.id
-    RETURNING d.*
+    RETURNING d.*;
+END
+$$;
+
+-- Claim receipts that are due to a link, in the same way.
+CREATE FUNCTION claim_receipts(p_part integer, p_link text, p_node text, p_at timestamptz, p_most integer)
+RETURNS SETOF delivery
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+    RETURN QUERY
+    WITH due AS (
+        SELECT d.id FROM delivery d
+         WHERE d.part = p_part AND d.stage = 3 AND d.source_link = p_link
+           AND (d.node IS NULL OR (d.node <> p_node AND NOT EXISTS (
+                SELECT FROM node n WHERE n.name = d.node AND n.lease_until > p_at)))
+         ORDER BY d.id
+         LIMIT p_most
+           FOR UPDATE OF d SKIP LOCKED
+    )
+    UPDATE delivery d SET node = p_node FROM due WHERE d.part = p_part AND d.id = due.id
+    RETURNING d.*;
+END
 $$;
