@@ -154,7 +154,7 @@ def test_no_server_is_started_where_there_is_no_database(
 ) -> None:
     monkeypatch.delenv("ONECARD_DATABASE_URL")
     monkeypatch.setenv("ONECARD_DATA", str(data_directory))
-    for words in (("card", "list"), ("db", "migrate"), ("db", "check")):
+    for words in (("card", "list"), ("db", "migrate"), ("db", "check"), ("serve",)):
         assert "onecard db init" in bare_terminal.fail(*words)
     assert "start `onecard serve`" in bare_terminal.fail("db", "url")
     assert not data_directory.exists()

@@ -6,6 +6,7 @@ import typer
 import uvloop
 
 from onecard.cli.command import log_to_stderr, plain_command
+from onecard.cli.desk import check_made
 from onecard.cli.failures import Failure
 from onecard.cli.options import Options
 from onecard.node.node import NotReady
@@ -22,6 +23,7 @@ def serve(options: Options) -> None:
     """
     log_to_stderr(quiet=False, as_json=options.as_json)
     config = options.get_config()
+    check_made(options)
     try:
         uvloop.run(serve_node(config, directory=options.data, database_url=options.database_url))
     except NotReady as error:
