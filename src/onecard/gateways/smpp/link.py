@@ -139,6 +139,11 @@ class LinkConnection(asyncio.Protocol):
 
     # ---- the socket
 
+    @property
+    def is_opened(self) -> bool:
+        """Whether the socket, with TLS its handshake too, got so far as to carry anything."""
+        return self._transport is not None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
         self.peer = str(transport.get_extra_info("peername", ("?",))[0])
@@ -166,7 +171,9 @@ class LinkConnection(asyncio.Protocol):
         self._pump_soon()
 
     async def close(self) -> None:
-        """Unbind, give the peer a moment to answer, and close the socket."""
+        """Unbind, give the peer a moment to answer, and close the socket, if it got so far as to be open."""
+        if self._transport is None:
+            return
         if self.session.state in BOUND:
             self.session.unbind(self._loop.time())
         else:
@@ -175,7 +182,6 @@ class LinkConnection(asyncio.Protocol):
         try:
             await asyncio.wait_for(self.ended.wait(), UNBIND_SECONDS)
         except TimeoutError:
-            assert self._transport is not None
             self._transport.abort()
 
     # ---- being bound

@@ -19,6 +19,7 @@ from onecard.gateways.smpp.states import Role
 log = structlog.get_logger(__name__)
 
 REFUSAL_DELAY_SECONDS = 1.0
+HANDSHAKE_SECONDS = 5.0
 
 
 class SmppServer:
@@ -37,7 +38,13 @@ class SmppServer:
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen on an address; returns the port, which the system chooses when 0 was asked for."""
-        server = await asyncio.get_running_loop().create_server(self._new_connection, host, port, ssl=tls)
+        server = await asyncio.get_running_loop().create_server(
+            self._new_connection,
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
+        )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -53,7 +60,13 @@ class SmppServer:
         # Windows and timers of the link come with its bind; until then nothing but a bind may be said.
         connection = LinkConnection(self, Role.SERVER, SessionSettings())
         self._connections.add(connection)
+        asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS + 1.0, self._forget_unopened, connection)
         return connection
+
+    def _forget_unopened(self, connection: LinkConnection) -> None:
+        """A TLS handshake that failed tells nobody: its place would stay taken."""
+        if not connection.is_opened:
+            self._connections.discard(connection)
 
     def on_bind(self, connection: LinkConnection, event: BindRequested | BindAnswered) -> None:
         """Check who asks; the check of the password is slow, so it runs beside."""
