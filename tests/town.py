@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -45,9 +46,15 @@ PRICES = [
 HOST, HOME, BANK = "host", "cn-home", "bank"
 
 
-def make_config(host_port: int, **changes: object) -> Config:
-    """The configuration of the town; `changes` replace whole sections."""
-    document = {
+def make_config(
+    host_port: int,
+    *,
+    link_changes: Mapping[str, Mapping[str, object]] | None = None,
+    more_links: Sequence[Mapping[str, object]] = (),
+    **changes: object,
+) -> Config:
+    """The configuration of the town; `changes` replace whole sections, `link_changes` single keys of a link."""
+    document: dict[str, Any] = {
         "operator": {
             "name": "Maple Bridge",
             "home_country": "CA",
@@ -78,6 +85,9 @@ def make_config(host_port: int, **changes: object) -> Config:
             {"name": BANK, "role": "application", "system_id": "bank", "password_hash": HASH},
         ],
     }
+    for link in document["links"]:
+        link.update((link_changes or {}).get(link["name"], {}))
+    document["links"] += more_links
     return msgspec.convert({**document, **changes}, Config)
 
 
@@ -92,6 +102,12 @@ class Town:
     bank: Esme
     config: Config
     cards: list[Card] = field(default_factory=list)
+
+    @property
+    def smpp(self) -> tuple[str, int]:
+        """Host and port where SMPP peers bind to the node."""
+        host, _, port = self.node.addresses.smpp.rpartition(":")
+        return host, int(port)
 
     async def settle(self, is_so: Callable[[], object], what: str = "it") -> None:
         """Wait until something is so; fails after ten seconds."""
@@ -183,9 +199,14 @@ async def sell_card_with_two_lines(borrowed: Connection, balance: str = "10.00")
 
 @asynccontextmanager
 async def open_town(
-    database: Database, *, clock: Clock | None = None, host: MessageCentre | None = None, **changes: object
+    database: Database,
+    *,
+    clock: Clock | None = None,
+    host: MessageCentre | None = None,
+    cards: Sequence[Card] = (),
+    **changes: Any,
 ) -> AsyncIterator[Town]:
-    """Open the town on a stocked database."""
+    """Open the town on a stocked database; `changes` are those of `make_config`."""
     async with AsyncExitStack() as stack:
         host = host or MessageCentre(PASSWORD)
         if not host.port:
@@ -195,11 +216,11 @@ async def open_town(
         node = await stack.enter_async_context(
             run_node(config, database, shop.MASTER, clock=clock, environment={"HOST_PASSWORD": PASSWORD})
         )
-        address, port = node.addresses.smpp.split(":")
+        address, _, port = node.addresses.smpp.rpartition(":")
         home = await bind_esme(address, int(port), "cnhome", PASSWORD)
         stack.push_async_callback(home.connection.close)
         bank = await bind_esme(address, int(port), "bank", PASSWORD)
         stack.push_async_callback(bank.connection.close)
-        town = Town(node, database, host, home, bank, config)
+        town = Town(node, database, host, home, bank, config, list(cards))
         await town.settle(lambda: node.links[HOST].bound_count, "the bind to the host")
         yield town
