@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import argon2
+import pytest
 
 from cli.terminal import CANADIAN, SUBSCRIBER, Terminal
 from onecard.cli.app import GROUPS
@@ -163,3 +164,13 @@ def test_the_version_is_told(bare_terminal: Terminal) -> None:
 
 def test_the_sale_is_told_to_people_too(terminal: Terminal) -> None:
     assert f"number {CANADIAN}, ICCID" in terminal.tell("card", "sell", *SUBSCRIBER)
+
+
+def test_the_data_directory_may_be_the_working_directory(
+    bare_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = bare_terminal.directory / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    made = bare_terminal.ask("--data", ".", "db", "init")
+    assert made["master_key"] == str(bare_terminal.directory / "here.master.key")

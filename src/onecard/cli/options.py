@@ -71,7 +71,7 @@ class Options:
         """What stands behind the command's name goes over what stands before it."""
         return Options(
             config_file or self.config_file,
-            data or self.data,
+            data.resolve() if data else self.data,
             actor or self.actor_given,
             as_json or self.as_json,
         )
