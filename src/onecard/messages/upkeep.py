@@ -29,6 +29,7 @@ T = TypeVar("T")
 TICK_SECONDS = 1.0
 LEASE = timedelta(seconds=15)
 OVERDUE_MOST = 1_000
+SWEEP_GAP = timedelta(seconds=10)
 RECEIPT_GRACE = timedelta(hours=1)
 """How long after a text's validity its receipt may still come, or a node that claimed it may end it."""
 KEY_GRACE = timedelta(days=1)
@@ -61,6 +62,7 @@ class Upkeep:
         self._trace_age = timedelta(days=trace_days)
         self._key_age = validity_most + KEY_GRACE
         self._purged_on: date | None = None
+        self._sweep_at: datetime | None = None
 
     async def begin(self) -> None:
         """Give back what this node claimed in an earlier life, and take the lease."""
@@ -88,7 +90,8 @@ class Upkeep:
         await self._withdraw_doubtful(now)
         for queue in self._queues.all():
             await (self._claim(queue, now) if queue.is_open else self._release(queue))
-        await self._expire_stored(now)
+        if self._sweep_at is None or now >= self._sweep_at:
+            await self._expire_stored(now)
         await self._count_parked()
         await self._purge_daily(now)
 
@@ -110,7 +113,7 @@ class Upkeep:
         )
         for (message_id, doubt), withdrawn in zip(asked, found, strict=True):
             if withdrawn or now >= doubt.until:
-                del doubtful[message_id]
+                doubtful.pop(message_id, None)
 
     # ---- claims
 
@@ -154,10 +157,14 @@ class Upkeep:
     # ---- ends that nobody reported, and forgetting
 
     async def _expire_stored(self, now: datetime) -> None:
+        """Not at each tick: it reads all texts under way."""
+        self._sweep_at = now + SWEEP_GAP
         for part in self._parts:
             rows = await store.find_overdue(self._pool, part, now, now - RECEIPT_GRACE, OVERDUE_MOST)
             # Asked for together, so that they are a few batches, and the lease is renewed in time.
             await asyncio.gather(*[await self._end(row) for row in rows])
+            if len(rows) == OVERDUE_MOST:
+                self._sweep_at = now
 
     async def _end(self, row: asyncpg.Record) -> asyncio.Future[bool]:
         text = await _opened(self._handover.read_text(row), row)
