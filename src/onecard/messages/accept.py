@@ -73,6 +73,8 @@ class TextLimits:
     validity_most: timedelta = timedelta(days=2)
     notice_gap: timedelta = timedelta(minutes=1)
     """A card is told of a refused text at most this often."""
+    patience: timedelta = timedelta(seconds=10)
+    """A text is refused when the database is away for longer: its sender would not wait for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,11 @@ class TextAcceptor:
         self._ids = store.MessageIds(pool)
         self._reference = 0
         self._told_at: OrderedDict[int, datetime] = OrderedDict()
-        self._writers = {part: BatchWriter(partial(store.accept_batch, pool, part)) for part in parts}
+        patience_seconds = limits.patience.total_seconds()
+        self._writers = {
+            part: BatchWriter(partial(store.accept_batch, pool, part), away_most_seconds=patience_seconds)
+            for part in parts
+        }
 
     async def close(self) -> None:
         """Write all that was begun."""
