@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol, cast
 
@@ -247,11 +248,11 @@ class LinkConnection(asyncio.Protocol):
             case BindRequested() | BindAnswered():
                 self.owner.on_bind(self, event)
             case QueryReceived():
-                self._start(self._answer_query(event))
+                self._start(event.sequence, self._answer_query(event))
             case CancelReceived():
-                self._start(self._answer_cancel(event))
+                self._start(event.sequence, self._answer_cancel(event))
             case ReplaceReceived():
-                self._start(self._answer_replace(event))
+                self._start(event.sequence, self._answer_replace(event))
             case PeerFailed():
                 self._note(f"the connection failed: {event.failure.value}")
             case _:  # alerts, outbinds and unbinds call for nothing that the session does not do
@@ -262,14 +263,14 @@ class LinkConnection(asyncio.Protocol):
         assert link is not None, "the session lets texts through only when bound"
         if translate.is_receipt(event.message):
             link.counts.receipts_in += 1
-            self._start(self._take_receipt(link, event))
+            self._start(event.sequence, self._take_receipt(link, event))
         elif event.message.is_intermediate_notification:
             self.session.answer_text(event.sequence, CommandStatus.ESME_ROK)
         elif not link.throttle_in.take(self._loop.time()):
             link.counts.texts_refused += 1
             self.session.answer_text(event.sequence, CommandStatus.ESME_RTHROTTLED)
         else:
-            self._start(self._accept(link, event))
+            self._start(event.sequence, self._accept(link, event))
 
     async def _accept(self, link: Link, event: TextReceived) -> None:
         try:
@@ -444,16 +445,19 @@ class LinkConnection(asyncio.Protocol):
 
     # ---- machinery
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, sequence: int, work: Coroutine[Any, Any, None]) -> None:
+        """Work that ends with the answer to a request."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._finish)
+        task.add_done_callback(partial(self._finish, sequence))
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        """Work that failed is a bug here or a lost database: its request stays unanswered, and the peer repeats it."""
+    def _finish(self, sequence: int, task: asyncio.Task[None]) -> None:
+        """Work that failed is a bug here or a lost database: the peer may try again, and the window is not blocked."""
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("a request was not answered", link=self._name(), exc_info=task.exception())
+            log.error("a request could not be done", link=self._name(), exc_info=task.exception())
+            self.session.refuse(sequence, CommandStatus.ESME_RSYSERR)
+            self._flush_soon()
 
     def _after_input(self) -> None:
         """Write all that the input gave rise to at once; send more if it opened the window."""

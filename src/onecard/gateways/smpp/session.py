@@ -271,6 +271,12 @@ class Session:
         """Answer a ReplaceReceived."""
         self._answer(sequence, status, None)
 
+    def refuse(self, sequence: int, status: CommandStatus) -> None:
+        """Refuse a request of whichever kind, unless it was answered already."""
+        assert status
+        if sequence in self._received:
+            self._answer(sequence, status, None)
+
     def unbind(self, now: float) -> None:
         """Leave. New requests of the peer are put off from now on; UnbindAnswered or PeerFailed follows."""
         assert self._state in BOUND
