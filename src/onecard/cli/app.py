@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from onecard.cli.options import ActorOption, ConfigOption, DataOption, JsonOption, Options
+from onecard.cli.options import ActorOption, JsonOption, Options, RootConfigOption, RootDataOption
 
 GROUPS = {
     "serve": "Run a node, until SIGTERM or Ctrl-C.",
@@ -60,8 +60,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def root(
     context: typer.Context,
-    config: ConfigOption = None,
-    data: DataOption = None,
+    config: RootConfigOption = None,
+    data: RootDataOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
     _: Annotated[

@@ -26,24 +26,18 @@ def _check_actor(actor: str | None) -> str | None:
     return actor
 
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        envvar="ONECARD_CONFIG",
-        metavar="FILE",
-        help="The configuration; ./onecard.toml where there is one.",
-    ),
+_CONFIG_HELP = "The configuration; ./onecard.toml where there is one."
+_DATA_HELP = "Where the embedded database lies; the master key is beside it."
+
+# The environment speaks before the command's name only: what is written there goes over it.
+RootConfigOption = Annotated[
+    Path | None, typer.Option("--config", envvar="ONECARD_CONFIG", metavar="FILE", help=_CONFIG_HELP)
 ]
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        envvar="ONECARD_DATA",
-        metavar="DIR",
-        help="Where the embedded database lies; the master key is beside it.",
-    ),
+RootDataOption = Annotated[
+    Path | None, typer.Option("--data", envvar="ONECARD_DATA", metavar="DIR", help=_DATA_HELP)
 ]
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help=_CONFIG_HELP)]
+DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help=_DATA_HELP)]
 ActorOption = Annotated[
     str | None,
     typer.Option(
