@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from onecard.cards.model import Card, CardState
 from onecard.lines.model import Line, LineLimits, LineRefusal, Usage, Window
 from onecard.lines.rules import (
-    DAYS,
     WINDOWS_MOST,
     BadListEntry,
     BadSchedule,
@@ -31,6 +30,7 @@ from onecard.lines.rules import (
     takes,
 )
 from onecard.values.card import Iccid, Imsi
+from onecard.values.hours import DAYS, Hours
 from onecard.values.phone import E164, BadNumber, Country
 
 CA, CN = Country("CA"), Country("CN")
@@ -114,7 +114,7 @@ instants = st.integers(0, 10 * 365 * 24 * 3600).map(
 )
 minutes = st.times().map(lambda clock: clock.replace(second=0, microsecond=0))
 day_sets = st.frozensets(st.integers(1, 7), min_size=1)
-windows = st.builds(Window, st.sampled_from(Usage), day_sets, minutes, minutes)
+windows = st.builds(Window, st.sampled_from(Usage), st.builds(Hours, day_sets, minutes, minutes))
 
 
 @given(day_sets, minutes, minutes, instants)
@@ -125,13 +125,13 @@ def test_a_window_and_its_opposite_share_out_the_week(
     if begin == end:
         return
     every = frozenset(range(1, 8))
-    one = Window(Usage.CALLS, every, begin, end)
-    other = Window(Usage.CALLS, every, end, begin)
+    one = Window(Usage.CALLS, Hours(every, begin, end))
+    other = Window(Usage.CALLS, Hours(every, end, begin))
     line = make_line()
     opens = [takes_windows(line, (window,), at) for window in (one, other)]
     assert opens.count(True) == 1
     assert takes_windows(line, (one, other), at)
-    assert takes_windows(line, (Window(Usage.CALLS, days, begin, end),), at) <= opens[0]
+    assert takes_windows(line, (Window(Usage.CALLS, Hours(days, begin, end)),), at) <= opens[0]
 
 
 def takes_windows(line: Line, schedule: tuple[Window, ...], at: datetime) -> bool:
@@ -159,8 +159,8 @@ def test_any_words_are_a_schedule_or_a_clear_error(text: str) -> None:
 )
 def test_days_are_read(text: str, days: set[int]) -> None:
     (window,) = parse_schedule(text)
-    assert window.days == days
-    assert (window.begin, window.end) == (time(8), time(9))
+    assert window.hours.days == days
+    assert (window.hours.begin, window.hours.end) == (time(8), time(9))
 
 
 def test_a_window_without_a_usage_is_for_both() -> None:

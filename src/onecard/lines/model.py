@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from enum import Enum
 
+from onecard.values.hours import Hours
 from onecard.values.phone import E164, Country
 
 
@@ -18,15 +19,10 @@ class Usage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Days (ISO: 1 is Monday) and hours, in the line's own time zone, in which it takes calls or texts.
-
-    A window whose end is not after its beginning runs past midnight and belongs to the day it began on.
-    """
+    """Hours, in the line's own time zone, in which it takes calls or texts."""
 
     usage: Usage
-    days: frozenset[int]
-    begin: time
-    end: time
+    hours: Hours
 
 
 @dataclass(frozen=True, slots=True)

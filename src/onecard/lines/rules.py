@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, time, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -22,6 +21,7 @@ from onecard.lines.model import (
     Verification,
     Window,
 )
+from onecard.values.hours import BadHours, format_hours, parse_hours, zone_named
 from onecard.values.phone import (
     E164,
     BadNumber,
@@ -36,7 +36,6 @@ from onecard.values.phone import (
 NUMBER_COLUMNS = ("msisdn",)
 NUMBER_COLUMNS_OPTIONAL = ("country",)
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WINDOWS_MOST = 50
 ENTRY_LENGTH_MOST = 20
 _SHORT_CODE_LENGTH_MOST = 8
@@ -128,25 +127,11 @@ def takes(line: Line, usage: Usage, at: datetime) -> bool:
     The hours are those of a clock on the wall of the line's time zone: an hour that a clock change repeats
     counts both times, one that it leaves out does not come.
     """
-    windows = [window for window in line.schedule if window.usage is usage]
-    if not windows:
+    hours = [window.hours for window in line.schedule if window.usage is usage]
+    if not hours:
         return True
-    local = at.astimezone(_zone(line.time_zone))
-    return any(_is_within(window, local.isoweekday(), local.time()) for window in windows)
-
-
-def _is_within(window: Window, day: int, clock: time) -> bool:
-    if window.begin < window.end:
-        return day in window.days and window.begin <= clock < window.end
-    day_before = (day - 2) % 7 + 1
-    return (day in window.days and clock >= window.begin) or (
-        day_before in window.days and clock < window.end
-    )
-
-
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    local = at.astimezone(zone_named(line.time_zone))
+    return any(one.hold(local) for one in hours)
 
 
 def parse_schedule(text: str) -> tuple[Window, ...]:
@@ -167,8 +152,11 @@ def _parse_window(piece: str) -> list[Window]:
     words = piece.split()
     if len(words) not in (2, 3):
         raise BadSchedule(f"{piece.strip()[:60]!r} is not like 'mon-fri 08:00-22:00 texts'")
-    days, (begin, end) = _parse_days(words[0]), _parse_hours(words[1])
-    return [Window(usage, days, begin, end) for usage in _parse_usages(words[2:])]
+    try:
+        hours = parse_hours(" ".join(words[:2]))
+    except BadHours as error:
+        raise BadSchedule(str(error)) from None
+    return [Window(usage, hours) for usage in _parse_usages(words[2:])]
 
 
 def _parse_usages(words: Sequence[str]) -> tuple[Usage, ...]:
@@ -180,49 +168,9 @@ def _parse_usages(words: Sequence[str]) -> tuple[Usage, ...]:
         raise BadSchedule(f"{words[0][:20]!r} is neither texts nor calls") from None
 
 
-def _parse_days(text: str) -> frozenset[int]:
-    if text == "daily":
-        return frozenset(range(1, 8))
-    return frozenset(day for item in text.split(",") for day in _parse_day_range(item))
-
-
-def _parse_day_range(item: str) -> list[int]:
-    first, _, last = item.partition("-")
-    try:
-        begin, end = DAYS.index(first), DAYS.index(last or first)
-    except ValueError:
-        raise BadSchedule(f"{item[:20]!r} is not a day or a range of days, such as mon-fri") from None
-    return [(begin + offset) % 7 + 1 for offset in range((end - begin) % 7 + 1)]
-
-
-def _parse_hours(text: str) -> tuple[time, time]:
-    match = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text, re.ASCII)
-    if match is None:
-        raise BadSchedule(f"{text[:20]!r} is not like 08:00-22:00")
-    begin_hour, begin_minute, end_hour, end_minute = map(int, match.groups())
-    if (end_hour, end_minute) == (24, 0):
-        end_hour = 0
-    try:
-        return time(begin_hour, begin_minute), time(end_hour, end_minute)
-    except ValueError:
-        raise BadSchedule(f"{text!r} are not hours of a day") from None
-
-
 def format_schedule(windows: Iterable[Window]) -> str:
     """Write windows as `parse_schedule` reads them."""
-    return "; ".join(
-        f"{_format_days(window.days)} {window.begin:%H:%M}-{window.end:%H:%M} {window.usage.value}"
-        for window in windows
-    )
-
-
-def _format_days(days: frozenset[int]) -> str:
-    if len(days) == 7:
-        return "daily"
-    ordered = sorted(days)
-    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
-        return f"{DAYS[ordered[0] - 1]}-{DAYS[ordered[-1] - 1]}"
-    return ",".join(DAYS[day - 1] for day in ordered)
+    return "; ".join(f"{format_hours(window.hours)} {window.usage.value}" for window in windows)
 
 
 # Block and allow lists

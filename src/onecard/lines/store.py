@@ -23,6 +23,7 @@ from onecard.lines.model import (
     Window,
 )
 from onecard.values.card import Iccid, Imsi
+from onecard.values.hours import Hours
 from onecard.values.language import Language
 from onecard.values.money import Currency
 from onecard.values.phone import E164, Country
@@ -349,18 +350,20 @@ def _line(row: asyncpg.Record) -> Line:
 def _write_window(window: Window) -> dict[str, Any]:
     return {
         "usage": window.usage.value,
-        "days": sorted(window.days),
-        "begin": window.begin.isoformat("minutes"),
-        "end": window.end.isoformat("minutes"),
+        "days": sorted(window.hours.days),
+        "begin": window.hours.begin.isoformat("minutes"),
+        "end": window.hours.end.isoformat("minutes"),
     }
 
 
 def _read_window(window: dict[str, Any]) -> Window:
     return Window(
         Usage(window["usage"]),
-        frozenset(window["days"]),
-        time.fromisoformat(window["begin"]),
-        time.fromisoformat(window["end"]),
+        Hours(
+            frozenset(window["days"]),
+            time.fromisoformat(window["begin"]),
+            time.fromisoformat(window["end"]),
+        ),
     )
 
 
