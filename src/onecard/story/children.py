@@ -234,6 +234,16 @@ async def stop(child: Process, number: signal.Signals | None = None) -> int:
 
 
 async def _start(command: Sequence[str], log: Path, stdout: int | None = None) -> Process:
+    """Start a program; when cancelled meanwhile, end it again: nobody else knows of it yet."""
+    starting = asyncio.create_task(_spawn(command, log, stdout))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await stop(await starting, signal.SIGTERM)
+        raise
+
+
+async def _spawn(command: Sequence[str], log: Path, stdout: int | None) -> Process:
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             *command,

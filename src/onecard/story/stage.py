@@ -7,7 +7,7 @@ import http.client
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -67,6 +67,8 @@ class Stage:
     bank: Partner
     sign_ins: dict[str, SignIn]
     host_port: int
+    exit_stack: AsyncExitStack
+    """What is started later is put on it, and ends with the rest."""
     running: Node | None = None
     pool: Pool | None = None
     database_url: str = ""
@@ -76,7 +78,6 @@ class Stage:
     charged_micros: int = 0
     check: dict[str, Any] | None = None
     """What `onecard db check` answered."""
-    exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def card(self) -> Card:
@@ -116,10 +117,14 @@ class Stage:
             )
 
     async def bound_links(self) -> dict[str, int]:
-        """How many sessions each link has, as the node's own health page says."""
-        health = await asyncio.to_thread(fetch_json, *self.node.addresses.http_place, "/health")
-        links: dict[str, int] = health["links"]
-        return links
+        """How many sessions each link has, as the node's own health page says, once each has one."""
+
+        async def find() -> dict[str, int] | None:
+            health = await asyncio.to_thread(fetch_json, *self.node.addresses.http_place, "/health")
+            links: dict[str, int] = health["links"]
+            return links if all(links.values()) else None
+
+        return await come_about(find, "a session on every link")
 
     async def balance_micros(self) -> int:
         """What is available on the subscriber's account."""
@@ -254,4 +259,4 @@ async def open_stage(place: Place) -> AsyncIterator[Stage]:
             home_hash=hash_password(sign_ins["home-cn"].password),
             bank_hash=hash_password(sign_ins["bank"].password),
         )
-        yield Stage(place, host, home, bank, sign_ins, listening.port, exit_stack=stack)
+        yield Stage(place, host, home, bank, sign_ins, listening.port, stack)

@@ -161,12 +161,16 @@ async def _bank_sends_code(stage: Stage, act: Act) -> None:
     act.verify("on the card as it was written", words_of(came), words)
     act.verify("its sender unchanged", came.source, BANK_SENDER)
     act.verify("through the primary number", came.destination, international(stage.primary))
+    await _bank_gets_receipt(stage, act, answered.message_id)
+
+
+async def _bank_gets_receipt(stage: Stage, act: Act, message_id: str) -> None:
     receipt = parse_receipt(await stage.bank.next_text())
     assert receipt is not None
     act.say("onecard", "bank", f"receipt: {receipt.state.name.lower()}")
     reported = (receipt.message_id, receipt.state)
-    act.verify("receipt back at the bank", reported, (answered.message_id, MessageState.DELIVERED))
-    trace = await stage.trace_of(int(answered.message_id))
+    act.verify("receipt back at the bank", reported, (message_id, MessageState.DELIVERED))
+    trace = await stage.trace_of(int(message_id))
     await stage.check_trace(act, trace, stage.secondary, mask(BANK_NAME))
 
 

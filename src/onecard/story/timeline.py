@@ -15,6 +15,8 @@ from onecard.story.summary import Failure
 
 PLAIN_COLUMNS = 100
 """Where there is no terminal to ask."""
+COLUMNS_MOST = 120
+"""On a wider terminal the price would stand too far from its text."""
 WAY_COLUMNS = 31
 """``+8613900139000 → +8613800138000``"""
 COST_COLUMNS = 10
@@ -31,6 +33,7 @@ class Timeline:
         self._console = Console(file=stream, highlight=False, quiet=stream is None)
         if not self._console.is_terminal and "COLUMNS" not in os.environ:
             self._console.width = PLAIN_COLUMNS
+        self._console.width = min(self._console.width, COLUMNS_MOST)
 
     def begin(self) -> None:
         """Say what is about to be told."""
