@@ -24,7 +24,7 @@ from onecard.story.timeline import Timeline
 from onecard.values.money import format_micros
 
 VERIFIED, FAILED = 0, 1
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 async def tell(*, as_json: bool, hold: bool, directory: Path | None) -> int:
