@@ -6,10 +6,24 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from onecard.catalogue.model import SHORT_CODE, PriceBook, Tariff, TextRate
-from onecard.values.money import Currency, parse_currency, parse_micros
+from onecard.catalogue.model import (
+    ANYWHERE,
+    HOME,
+    SHORT_CODE,
+    Explanation,
+    ListedRate,
+    PriceBook,
+    Rate,
+    Tariff,
+    TextRate,
+    UsageKind,
+    say_units,
+)
+from onecard.values.hours import Hours, format_hours
+from onecard.values.money import Currency, format_micros, parse_currency, parse_micros
 from onecard.values.phone import Country, parse_country
 from onecard.values.table import BadTable, Problem, parse_rows, read_table
 
@@ -181,3 +195,99 @@ def price_text(rate: TextRate, segments: int) -> int:
     """The price in micros of a text of so many segments."""
     assert segments > 0
     return rate.micros_per_segment * segments
+
+
+# Prices
+
+UNITS_MOST = 2**50
+"""No usage is larger: a petaoctet. What costs nothing may go on so far."""
+
+
+def charged_units(rate: Rate, units: int) -> int:
+    """The units that are paid for: whole blocks."""
+    if units == 0:
+        return 0
+    further = max(0, units - rate.first_block)
+    return rate.first_block + -(-further // rate.next_block) * rate.next_block
+
+
+def price(rate: Rate, units: int) -> int:
+    """What so many units in all cost, in micros, each fraction of one rounded up. No units cost nothing."""
+    assert units >= 0
+    if units == 0:
+        return 0
+    by_units = -(-charged_units(rate, units) * rate.price_micros // rate.price_units)
+    return rate.setup_micros + max(rate.minimum_micros, by_units)
+
+
+def units_affordable(rate: Rate, micros: int, already_used: int = 0) -> int:
+    """How many more units `micros` pay for after `already_used`: the most whose price exceeds theirs by no more.
+
+    The rest of a block that is paid for already is among them. At most `UNITS_MOST` in all.
+    """
+    assert micros >= 0
+    budget = micros + price(rate, already_used) - rate.setup_micros
+    if budget < rate.minimum_micros:
+        return 0  # not even the first block; after it the minimum is in the price already
+    return max(0, _units_within(rate, budget) - already_used)
+
+
+def _units_within(rate: Rate, budget_micros: int) -> int:
+    """The most units in whole blocks that cost no more, set-up and minimum apart."""
+    if rate.price_micros == 0:
+        return UNITS_MOST
+    paid = budget_micros * rate.price_units // rate.price_micros
+    if paid < rate.first_block:
+        return 0
+    blocks = (paid - rate.first_block) // rate.next_block
+    return min(UNITS_MOST, rate.first_block + blocks * rate.next_block)
+
+
+def explain(listed: ListedRate, units: int) -> Explanation:
+    """The price of so many units in all, and how it comes about."""
+    rate = listed.rate
+    return Explanation(
+        listed.book,
+        listed.effective_from,
+        listed.currency,
+        say_use(rate),
+        say_price(rate),
+        rate.usage.unit,
+        units,
+        charged_units(rate, units),
+        rate.setup_micros,
+        rate.minimum_micros,
+        price(rate, units),
+    )
+
+
+@lru_cache(maxsize=4096)
+def say_use(rate: Rate) -> str:
+    """What a rate is for: ``call_out from CA to +86 at home, mon-fri 08:00-18:00``."""
+    zone = {ANYWHERE: "", HOME: " at home"}.get(rate.zone, f" in {rate.zone}")
+    hours = f", {format_all_hours(rate.hours)}" if rate.hours else ""
+    return f"{rate.usage} {_say_ends(rate)}{zone}{hours}"
+
+
+def _say_ends(rate: Rate) -> str:
+    if rate.usage is UsageKind.DATA:
+        return f"of {rate.line_country}"
+    far = {"": "anywhere", SHORT_CODE: "short codes"}.get(rate.prefix, f"+{rate.prefix}")
+    if rate.usage is UsageKind.CALL_IN:
+        return f"to {rate.line_country} from {far}"
+    return f"from {rate.line_country} to {far}"
+
+
+@lru_cache(maxsize=4096)
+def say_price(rate: Rate) -> str:
+    """What a rate costs but for set-up and minimum: ``0.12 per 60 s``, with its blocks where they matter."""
+    unit = rate.usage.unit
+    units = unit if rate.price_units == 1 else say_units(rate.price_units, unit)
+    per = f"{format_micros(rate.price_micros)} per {units}"
+    blocks = (rate.first_block, rate.next_block)
+    return per if blocks == (1, 1) else f"{per} in blocks of {blocks[0]}/{blocks[1]}"
+
+
+def format_all_hours(hours: Iterable[Hours]) -> str:
+    """Hours as price books write them: ``mon-fri 08:00-18:00; sat 09:00-12:00``."""
+    return "; ".join(map(format_hours, hours))
