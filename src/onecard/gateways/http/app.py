@@ -26,6 +26,7 @@ from onecard.switching.rules import Routes
 from onecard.values.clock import Clock
 
 BODY_OCTETS_MOST = 4096
+ID_MOST = 2**63 - 1
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +59,11 @@ def make_app(
                 "registry": registry_of(links),
             }
         ),
-        exception_handlers={HTTPException: _problem, DatabaseUnavailable: _unavailable},
+        exception_handlers={
+            HTTPException: _problem,
+            DatabaseUnavailable: _unavailable,
+            RecursionError: _too_deep,
+        },
         request_max_body_size=BODY_OCTETS_MOST,
         openapi_config=None,
     )
@@ -125,12 +130,16 @@ def _credentials(header: str) -> tuple[str, str]:
 
 async def _find_theirs(state: State, link: Link, application_id: int) -> Application:
     """An application for a number of this operator's; others it does not even learn of."""
-    async with connection(state.pool) as borrowed:
-        part = await find_part_of_application(borrowed, application_id)
-        found = None if part is None else await find_application(borrowed, part, application_id)
+    found = await _find(state, application_id) if 0 < application_id <= ID_MOST else None
     if found is None or not state.routes.serves(link.settings.name, found.msisdn):
         raise HTTPException(status_code=404, detail="there is no such application for your numbers")
     return found
+
+
+async def _find(state: State, application_id: int) -> Application | None:
+    async with connection(state.pool) as borrowed:
+        part = await find_part_of_application(borrowed, application_id)
+        return None if part is None else await find_application(borrowed, part, application_id)
 
 
 async def _decide(state: State, link: Link, application: Application, outcome: Verification) -> Application:
@@ -169,5 +178,14 @@ def _unavailable(_: Request[Any, Any, State], _error: DatabaseUnavailable) -> Re
     return Response(
         {"status": 503, "detail": "the database is away; try again"},
         status_code=503,
+        media_type="application/problem+json",
+    )
+
+
+def _too_deep(_: Request[Any, Any, State], _error: RecursionError) -> Response[dict[str, Any]]:
+    """The JSON decoder gave up on a body of nothing but brackets."""
+    return Response(
+        {"status": 400, "detail": "the body is nested too deeply"},
+        status_code=400,
         media_type="application/problem+json",
     )
