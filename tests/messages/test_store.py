@@ -333,7 +333,9 @@ async def test_steps_sent_again_change_nothing_and_get_the_same_answer(pool: Poo
     answers = await step(pool, *steps)
     assert answers == [True, True, True, True, True, False, False]
     before = await dump(pool)
-    assert await step(pool, *steps) == answers
+    assert await progress_batch(pool, PART, steps, again=True) == answers
+    assert await dump(pool) == before
+    assert await step(pool, *steps) == [True, True, *[False] * 5]  # by somebody else: over already
     assert await dump(pool) == before
     await proved(pool)
 
@@ -658,6 +660,7 @@ async def test_a_batch_of_steps_reads_its_own_rows_and_no_more(filled: Pool) -> 
         *([0] * count for _ in range(2)),
         [1] * count,
         *([None] * count for _ in range(2)),
+        False,
     ]
     read = await rows_read(filled, store.PROGRESS, *arguments)
     assert read["message"] <= 2 * count

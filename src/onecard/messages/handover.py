@@ -85,7 +85,7 @@ class Handover:
         # What became of a text is never given up: it waits for the database as long as that takes.
         self._steps = {
             part: BatchWriter(
-                partial(store.progress_batch, pool, part), queue_most=STEPS_MOST, away_most_seconds=math.inf
+                store.StepWriter(pool, part).write, queue_most=STEPS_MOST, away_most_seconds=math.inf
             )
             for part in parts
         }

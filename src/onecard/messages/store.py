@@ -12,7 +12,7 @@ from onecard.database.pool import Connection, Pool, connection
 from onecard.messages.model import Acceptance, Direction, Progress, TextState, Trace
 
 ACCEPT = "SELECT accept_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)"
-PROGRESS = "SELECT progress_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"
+PROGRESS = "SELECT progress_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
 FORGET = "DELETE FROM delivery WHERE part = $1 AND id = ANY ($2)"
 CLAIM_TEXTS = "SELECT * FROM claim_texts($1, $2, $3, $4, $5)"
 CLAIM_RECEIPTS = "SELECT * FROM claim_receipts($1, $2, $3, $4, $5)"
@@ -59,10 +59,31 @@ async def accept_batch(pool: Pool, part: int, rows: Sequence[Acceptance]) -> lis
     return statuses or [ACCEPTED] * len(rows)
 
 
-async def progress_batch(pool: Pool, part: int, steps: Sequence[Progress]) -> list[bool]:
+class StepWriter:
+    """Writes the steps of texts of one part for a `BatchWriter`, which hands a batch in again after a failure."""
+
+    def __init__(self, pool: Pool, part: int) -> None:
+        self._pool = pool
+        self._part = part
+        self._unseen: Sequence[Progress] | None = None
+        """The batch whose commit was not seen."""
+
+    async def write(self, steps: Sequence[Progress]) -> list[bool]:
+        """Write a batch, as `progress_batch` does."""
+        again = steps is self._unseen
+        self._unseen = steps
+        made = await progress_batch(self._pool, self._part, steps, again=again)
+        self._unseen = None
+        return made
+
+
+async def progress_batch(
+    pool: Pool, part: int, steps: Sequence[Progress], *, again: bool = False
+) -> list[bool]:
     """Write the steps of texts of one part in one commit; answers for each whether the text was not over yet.
 
-    Steps of one text in the same batch are folded into one, since one statement changes a row once.
+    Steps of one text in the same batch are folded into one, since one statement changes a row once. `again` says that
+    the batch may have been committed unseen: then it gets the answer that it would have got.
     """
     folded = list(fold(steps).values())
     async with connection(pool) as borrowed:
@@ -79,6 +100,7 @@ async def progress_batch(pool: Pool, part: int, steps: Sequence[Progress]) -> li
             [step.attempts for step in folded],
             [step.next_attempt_at for step in folded],
             [step.receipt_node for step in folded],
+            again,
         )
     if not stale and len(folded) == len(steps):
         return [True] * len(steps)

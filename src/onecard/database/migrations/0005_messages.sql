@@ -112,12 +112,12 @@ $$;
 
 -- Move a batch of texts of one part along, at most one step each: 1 waits for another attempt, 2 handed over to the next
 -- hop, 3 and above final. A text that failed, expired or was cancelled gets its charge back in the same commit.
--- Answers the texts that were over already, NULL when there were none. Sending a batch again changes nothing, and gets
--- the same answer.
+-- Answers the texts that were over already, NULL when there were none. Sending a batch again changes nothing; p_again says
+-- that it may have been committed unseen, and gets the answer that it would have got then.
 CREATE FUNCTION progress_messages(
     p_part integer, p_at timestamptz,
     p_id bigint[], p_state smallint[], p_handed_over timestamptz[], p_remote text[], p_status bigint[], p_error bigint[],
-    p_attempts smallint[], p_next_attempt timestamptz[], p_receipt_node text[]
+    p_attempts smallint[], p_next_attempt timestamptz[], p_receipt_node text[], p_again boolean
 ) RETURNS bigint[]
 LANGUAGE plpgsql
 -- Probe the keys of message and delivery once for each text, whatever the statistics say, as ledger_post does for accounts.
@@ -184,8 +184,8 @@ BEGIN
     END IF;
     RETURN (SELECT array_agg(x.id) FROM unnest(p_id, p_state) x(id, state)
              WHERE (moved IS NULL OR x.id <> ALL (moved))
-               AND NOT EXISTS (SELECT FROM message m WHERE m.part = p_part AND m.id = x.id
-                                  AND m.state = x.state AND m.done_at = p_at));
+               AND NOT (p_again AND EXISTS (SELECT FROM message m WHERE m.part = p_part AND m.id = x.id
+                                               AND m.state = x.state AND m.done_at = p_at)));
 END
 $$;
 
