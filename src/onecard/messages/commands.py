@@ -56,7 +56,7 @@ class CommandDesk:
 
     async def _switch(self, entry: CardEntry, slot: int, *, on: bool) -> str:
         line = entry.line_in_slot(slot)
-        if line is None:
+        if line is None or line.is_primary:
             return say(Phrase.NO_LINE_IN_SLOT, entry.language, slot=slot)
         async with connection(self._pool) as borrowed:
             switched = await switch_line(

@@ -65,10 +65,10 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         HANT: "副號{slot}（{number}）已關閉。銀行驗證碼仍會送達。",
     },
     Phrase.NO_LINE_IN_SLOT: {
-        EN: "You have no line {slot}.",
-        FR: "Vous n'avez pas de ligne {slot}.",
-        HANS: "您没有副号{slot}。",
-        HANT: "您沒有副號{slot}。",
+        EN: "You have no line {slot} that can be switched.",
+        FR: "Vous n'avez pas de ligne {slot} à activer ou désactiver.",
+        HANS: "您没有可以开关的副号{slot}。",
+        HANT: "您沒有可以開關的副號{slot}。",
     },
     Phrase.HELP: {
         EN: "Text {code}: BALANCE, LINES, LINE 1 ON, LINE 1 OFF. To use line 1, dial {code} 1 and the number.",
