@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
+import asyncpg
 import structlog
 
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
@@ -47,10 +49,13 @@ class ChangeTail:
                     try:
                         await self._follow(borrowed)
                     finally:
-                        if not borrowed.is_closed():
+                        with suppress(asyncpg.InterfaceError):  # a connection that is lost hears nothing
                             await borrowed.remove_listener("change", self._heard)
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, asyncpg.InterfaceError) as error:
+                # The pool takes a connection back that is lost while nothing is asked of it: InterfaceError.
                 log.warning("changes are not followed: the database is away", reason=str(error))
+            except Exception:
+                log.exception("changes could not be followed; the tail goes on")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _follow(self, borrowed: Connection) -> None:
