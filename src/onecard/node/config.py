@@ -248,11 +248,12 @@ def _check_address(place: str, address: str) -> Iterator[str]:
 
 
 def parse_address(address: str) -> tuple[str, int]:
-    """Split ``host:port``; raises ValueError."""
+    """Split ``host:port``, with an IPv6 host in brackets; raises ValueError."""
     host, _, port = address.rpartition(":")
-    if not host or not 0 <= int(port) <= 65_535:
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare or (":" in bare and bare == host) or not 0 <= int(port) <= 65_535:
         raise ValueError(address)
-    return host.strip("[]"), int(port)
+    return bare, int(port)
 
 
 def _check_names(links: list[Link]) -> Iterator[str]:
