@@ -128,6 +128,11 @@ def encode_message(message: Message) -> bytes:
     )
 
 
+def example_avp(avp: Avp, value: Any = None) -> bytes:
+    """An AVP in octets, for Failed-AVP: with this value, or with the least that its type has (RFC 6733 section 7.5)."""
+    return _example(avp) if value is None else _writer_of(avp)(value)
+
+
 # ---- Messages.
 
 
