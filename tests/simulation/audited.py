@@ -109,6 +109,8 @@ class AuditedOperator:
         """Receipts by source link and message id."""
         self.answers: defaultdict[str, list[str]] = defaultdict(list)
         """Words that cards got from the service code, by primary number."""
+        self.answer_count: Counter[str] = Counter()
+        """The same, with the segments of an answer counted as one."""
         self._scripts: dict[int, Script] = {}
         self._reports: list[tuple[int, str, str, TextState]] = []  # due minute, link, remote id, state
         self._copies: set[asyncio.Task[bool]] = set()
@@ -252,6 +254,7 @@ class AuditedOperator:
         match = re.match(r"t(\d+) ", words)
         if source == CODE or match is None:
             self.answers[destination].append(words)
+            self.answer_count[destination] += _begins_an_answer(text.envelope.content)
             await self._take(link, text, Script())
             return
         ident = int(match[1])
@@ -280,14 +283,13 @@ class AuditedOperator:
             due = self._minute() + report.minutes
             self._reports += [(due, link, remote_id, state)] * report.copies
             return
-        reported = self._report(link, remote_id, state) if report.overtakes else None
-        if reported is not None:
-            await asyncio.sleep(0.005)  # it is asked for in the database, and waits
-        self.handover.handed_over(text, remote_id)
-        first = reported or self._report(link, remote_id, state)
-        for _ in range(report.copies - 1):
-            self._report(link, remote_id, state)
-        await first
+        if not report.overtakes:
+            self.handover.handed_over(text, remote_id)
+        reported = [self._report(link, remote_id, state) for _ in range(report.copies)]
+        if report.overtakes:
+            await asyncio.sleep(0.005)  # the receipt is asked for in the database, and waits
+            self.handover.handed_over(text, remote_id)
+        await reported[0]
 
     def _report(self, link: str, remote_id: str, state: TextState) -> asyncio.Task[bool]:
         task = asyncio.create_task(self.handover.receive_receipt(link, remote_id, state, 0))
@@ -442,6 +444,11 @@ def _price_table(prices: Mapping[tuple[str, str], int]) -> list[str]:
 def _window(window: Window) -> LineWindow:
     begin, end = (time(minutes // 60, minutes % 60) for minutes in (window.begin, window.end))
     return LineWindow(Usage.TEXTS, Hours(frozenset(window.days), begin, end))
+
+
+def _begins_an_answer(content: Content) -> bool:
+    """Whether a text is an answer whole, or its first segment: the part number ends the header of 6 octets."""
+    return not content.has_udh or content.body[5] == 1
 
 
 def _nothing() -> None:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 HOST, HOME, BANK = "host", "cn-home", "bank"
 CODE = "12583"
 CARDS = 16
+KEEN = 0
+"""A card whose subscriber applies for numbers again and again."""
 DAY_MINUTES = 24 * 60
 NOON_MINUTES = 12 * 60
 STEP_MINUTES = 4
@@ -208,7 +210,11 @@ class _Teller:
         return range(begin, begin + self.chance.choice((0, 30, 180)))
 
     def _events(self) -> tuple[Event, ...]:
-        return tuple(self._event() for _ in range(self.chance.randint(2, 16)))
+        events = [self._event() for _ in range(self.chance.randint(2, 16))]
+        senders = [
+            event.card for event in events if isinstance(event, TextOut) and self.chance.random() < 0.2
+        ]
+        return (*events, *(self._text_out(card) for card in senders))  # in the same breath
 
     def _event(self) -> Event:
         makers = (self._text_in, self._text_out, self._command, self._change)
@@ -240,7 +246,7 @@ class _Teller:
             words += "x" * chance.choice((150, 160, 200, 310))
         elif chance.random() < 0.2:
             words += "短信" * chance.choice((1, 30, 40, 70))
-        receipt = chance.choice(("never", "always", "on_failure")) if may_want else "never"
+        receipt = chance.choice(("never", "always", "always", "on_failure")) if may_want else "never"
         return Text(
             self.idents, words, receipt, chance.choice((None, None, 5.5, 90.5, 600.5)), self._script()
         )
@@ -258,7 +264,7 @@ class _Teller:
         state = chance.choices(("delivered", "failed", "expired", "unknown"), (85, 7, 5, 3))[0]
         minutes = chance.choice((0, 0, 0, 1, 20, 400))
         return Report(
-            state, minutes, chance.choice((1, 1, 1, 2)), overtakes=minutes == 0 and chance.random() < 0.3
+            state, minutes, chance.choice((1, 1, 2)), overtakes=minutes == 0 and chance.random() < 0.5
         )
 
     def _command(self, card: int) -> Command:
@@ -293,6 +299,8 @@ class _Teller:
             "apply",
             "ask_end",
         )
+        if card == KEEN and self.chance.random() < 0.5:
+            return Change(card, "apply", value=self._value("apply"))
         kind = self.chance.choices((*kinds, "confirm_end"), (10, 5, 14, 9, 4, 4, 5, 10, 5, 4, 4))[0]
         return Change(card, kind, self._slot(card), self._value(kind))
 
