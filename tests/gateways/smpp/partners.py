@@ -6,7 +6,7 @@ import asyncio
 
 from onecard.gateways.smpp.codec import decode_pdu, encode_pdu
 from onecard.gateways.smpp.constants import RESPONSE_BIT, CommandId, CommandStatus
-from onecard.gateways.smpp.events import BindMode, Event, TextReceived
+from onecard.gateways.smpp.events import BindMode, Event, TextReceived, UnbindReceived
 from onecard.gateways.smpp.pdus import Bind, Body, Pdu, ShortMessage
 from onecard.gateways.smpp.session import SessionSettings
 from onecard.gateways.smpp.states import Role
@@ -33,6 +33,8 @@ class HoldingConnection(PeerConnection):
         self.events.append(event)
         if isinstance(event, TextReceived):
             self.held.append(event)
+        elif isinstance(event, UnbindReceived) and not self.session.closed:
+            self.abort()  # it would wait for answers that nobody gives any more
         else:
             super()._dispatch(event)
 
