@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -16,12 +16,20 @@ PROGRESS = "SELECT progress_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
 FORGET = "DELETE FROM delivery WHERE part = $1 AND id = ANY ($2)"
 CLAIM_TEXTS = "SELECT * FROM claim_texts($1, $2, $3, $4, $5)"
 CLAIM_RECEIPTS = "SELECT * FROM claim_receipts($1, $2, $3, $4, $5)"
+TEXTS_WAIT = """
+    SELECT EXISTS (SELECT FROM delivery
+     WHERE part = $1 AND stage = 1 AND next_link = $2 AND (node IS NULL OR node <> $3))"""
+RECEIPTS_WAIT = """
+    SELECT EXISTS (SELECT FROM delivery
+     WHERE part = $1 AND stage = 3 AND source_link = $2 AND (node IS NULL OR node <> $3))"""
 OVERDUE = """
     SELECT * FROM delivery
      WHERE part = $1
        AND ((stage = 1 AND expires_at <= $2 AND (node IS NULL OR expires_at <= $3))
             OR (stage = 2 AND expires_at <= $3))
      LIMIT $4"""
+Doubt = Callable[[Sequence[int]], None]
+"""Told of ids whose claim may, or may not, become durable."""
 STAGE_WAITING = 1
 """The stage of a `delivery` that the next hop has not taken."""
 ID_BLOCK = 10_000
@@ -176,21 +184,42 @@ class MessageIds:
 
 
 async def claim_texts(
-    pool: Pool, part: int, link: str, node: str, at: datetime, most: int
+    pool: Pool, part: int, link: str, node: str, at: datetime, most: int, doubt: Doubt | None = None
 ) -> list[asyncpg.Record]:
-    """Claim texts that wait for a link, most urgent first."""
-    async with connection(pool) as borrowed:
-        rows = await borrowed.fetch(CLAIM_TEXTS, part, link, node, at, most)
+    """Claim texts that wait for a link, most urgent first. `doubt` is told their ids before the claim is durable."""
+    rows = await _claim(pool, TEXTS_WAIT, CLAIM_TEXTS, (part, link, node), at, most, doubt)
     return sorted(rows, key=lambda row: (not row["application"], row["id"]))
 
 
 async def claim_receipts(
-    pool: Pool, part: int, link: str, node: str, at: datetime, most: int
+    pool: Pool, part: int, link: str, node: str, at: datetime, most: int, doubt: Doubt | None = None
 ) -> list[asyncpg.Record]:
-    """Claim receipts that are due to a link, the oldest first."""
-    async with connection(pool) as borrowed:
-        rows = await borrowed.fetch(CLAIM_RECEIPTS, part, link, node, at, most)
+    """Claim receipts that are due to a link, the oldest first. `doubt` as with texts."""
+    rows = await _claim(pool, RECEIPTS_WAIT, CLAIM_RECEIPTS, (part, link, node), at, most, doubt)
     return sorted(rows, key=lambda row: row["id"])
+
+
+async def _claim(
+    pool: Pool,
+    wait: str,
+    claim: str,
+    who: tuple[int, str, str],
+    at: datetime,
+    most: int,
+    doubt: Doubt | None,
+) -> list[asyncpg.Record]:
+    """Claim in a transaction, so that what was claimed is known also when its commit is lost from sight.
+
+    Mostly nothing waits, and one statement tells.
+    """
+    async with connection(pool) as borrowed:
+        if not await borrowed.fetchval(wait, *who):
+            return []
+        async with borrowed.transaction():
+            rows = await borrowed.fetch(claim, *who, at, most)
+            if doubt is not None:
+                doubt([row["id"] for row in rows])
+    return rows
 
 
 async def release(pool: Pool, part: int, ids: Sequence[int], node: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import TypeVar
 
 import asyncpg
@@ -63,6 +64,8 @@ class Upkeep:
         self._key_age = validity_most + KEY_GRACE
         self._purged_on: date | None = None
         self._sweep_at: datetime | None = None
+        self._strays: set[tuple[int, int]] = set()
+        """Part and id of what may be claimed by this node and is in no queue: the database was lost in between."""
 
     async def begin(self) -> None:
         """Give back what this node claimed in an earlier life, and take the lease."""
@@ -88,6 +91,7 @@ class Upkeep:
             queue.wake_postponed(now)
         await self._renew_lease(now)
         await self._withdraw_doubtful(now)
+        await self._release_strays()
         for queue in self._queues.all():
             await (self._claim(queue, now) if queue.is_open else self._release(queue))
         if self._sweep_at is None or now >= self._sweep_at:
@@ -125,8 +129,12 @@ class Upkeep:
             await self._claim_receipts(queue, part, now)
 
     async def _claim_texts(self, queue: LinkQueue, part: int, now: datetime, room: int) -> None:
-        for row in await store.claim_texts(self._pool, part, queue.link, self._queues.node, now, room):
+        rows = await store.claim_texts(
+            self._pool, part, queue.link, self._queues.node, now, room, partial(self._doubt, part)
+        )
+        for row in rows:
             text = await _opened(self._handover.read_text(row), row)
+            self._strays.discard((part, row["id"]))
             if text is None:
                 self._handover.abandon(row)
             elif row["next_attempt_at"] > now:
@@ -138,8 +146,12 @@ class Upkeep:
         room = queue.receipts_room
         if room == 0:
             return
-        for row in await store.claim_receipts(self._pool, part, queue.link, self._queues.node, now, room):
+        rows = await store.claim_receipts(
+            self._pool, part, queue.link, self._queues.node, now, room, partial(self._doubt, part)
+        )
+        for row in rows:
             receipt = await _opened(self._handover.read_receipt(row), row)
+            self._strays.discard((part, row["id"]))
             if receipt is None:
                 self._handover.forget(row["part"], row["id"])
             else:
@@ -148,11 +160,19 @@ class Upkeep:
     async def _release(self, queue: LinkQueue) -> None:
         """No session of the link is bound here: let any node have what waits for it."""
         texts, receipts = queue.drain()
-        for part in self._parts:
-            items: list[Text | Receipt] = [*texts, *receipts]
-            ids = [item.id for item in items if item.part == part]
-            if ids:
-                await store.release(self._pool, part, ids, self._queues.node)
+        items: list[Text | Receipt] = [*texts, *receipts]
+        self._strays.update((item.part, item.id) for item in items)
+        await self._release_strays()
+
+    def _doubt(self, part: int, ids: Sequence[int]) -> None:
+        self._strays.update((part, message_id) for message_id in ids)
+
+    async def _release_strays(self) -> None:
+        """Give back what is in no queue; what the database does not hear now is given back at the next tick."""
+        for part in {part for part, _ in self._strays}:
+            strays = {stray for stray in self._strays if stray[0] == part}
+            await store.release(self._pool, part, [message_id for _, message_id in strays], self._queues.node)
+            self._strays -= strays
 
     # ---- ends that nobody reported, and forgetting
 
