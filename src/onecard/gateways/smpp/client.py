@@ -72,7 +72,11 @@ class SmppClient:
             self._note(f"cannot connect: {error}")
             return
         self._connection = connection
-        connection.bind(self._peer.mode, Bind(self._link.settings.system_id, self._peer.password))
+        try:
+            connection.bind(self._peer.mode, Bind(self._link.settings.system_id, self._peer.password))
+        except ValueError:  # says which octets do not fit: not for the log
+            self._note("our name or password cannot be written in SMPP")
+            await connection.close()
         await connection.ended.wait()
 
     def _new_connection(self) -> LinkConnection:
