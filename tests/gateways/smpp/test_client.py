@@ -9,16 +9,18 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+import shop
 from onecard.cards.model import Card
 from onecard.database.pool import Database
 from onecard.gateways.smpp.constants import CommandStatus, MessageState
 from onecard.gateways.smpp.events import BindMode
 from onecard.gateways.smpp.pdus import ShortMessage
 from onecard.gateways.smpp.receipts import parse_receipt
+from onecard.node.node import run_node
 from onecard.story.peers import MessageCentre, PeerConnection, PeerRefused, bind_esme, receipt_of
 from onecard.values.address import Address
 from onecard.values.clock import MovedClock
-from town import BANK, HOME, HOST, PASSWORD, Town, from_card, open_town, to_number
+from town import BANK, HOME, HOST, PASSWORD, Town, from_card, make_config, open_town, to_number
 
 from .partners import HoldingCentre, bind
 
@@ -289,6 +291,25 @@ async def test_a_peer_that_refuses_our_password_is_told_of_and_tried_again(
         await town.settle(lambda: "0xe" in town.node.links[HOST].last_error, "the refusal")
         host._password = PASSWORD
         await town.settle(lambda: town.node.links[HOST].bound_count, "the bind")
+
+
+@pytest.mark.parametrize("password", ["x" * 100, "密码"])
+async def test_a_password_that_smpp_cannot_carry_is_told_of_and_not_shown(
+    database: Database, card: Card, password: str
+) -> None:
+    host = MessageCentre(password)
+    await host.listen()
+    with capture_logs() as logged:
+        async with run_node(
+            make_config(host.port), database, shop.MASTER, environment={"HOST_PASSWORD": password}
+        ) as node:
+            for _ in range(500):
+                if node.links[HOST].last_error:
+                    break
+                await asyncio.sleep(0.01)
+            assert "password cannot be written" in node.links[HOST].last_error
+    assert password not in repr(logged)
+    await host.close()
 
 
 # ---- what is never told

@@ -55,7 +55,7 @@ async def bind(peer: NpmPeer, command: str = "bind_transceiver", **changes: obje
     return await peer.request(command, **{**fields, **changes})
 
 
-async def submit(peer: NpmPeer, town: Town, **fields: object) -> Line:
+async def submit(peer: NpmPeer, town: Town, command: str = "submit_sm", **fields: object) -> Line:
     _, secondary = await town.lines(town.cards[0])
     addresses = {
         "source_addr": "ICBC",
@@ -64,7 +64,7 @@ async def submit(peer: NpmPeer, town: Town, **fields: object) -> Line:
         "dest_addr_npi": 1,
         "destination_addr": secondary.msisdn.removeprefix("+"),
     }
-    return await peer.request("submit_sm", **{**addresses, **fields})
+    return await peer.request(command, **{**addresses, **fields})
 
 
 async def test_it_binds_with_interface_version_5_and_is_told_ours(esme: NpmPeer) -> None:
@@ -147,6 +147,17 @@ async def test_parts_that_are_numbered_by_optional_parameters_keep_them(esme: Np
         Tag.SAR_TOTAL_SEGMENTS: b"\x02",
         Tag.SAR_SEGMENT_SEQNUM: b"\x01",
     }
+
+
+async def test_a_text_by_data_sm_is_carried_and_reported_like_any_other(esme: NpmPeer, town: Town) -> None:
+    await bind(esme)
+    answer = await submit(
+        esme, town, "data_sm", message_payload="by data", data_coding=0, registered_delivery=1
+    )
+    assert (answer["command"], answer["command_status"]) == ("data_sm_resp", 0)
+    await town.settle(lambda: town.host.texts, "the text at the host")
+    assert town.host.texts[0].body == b"by data"
+    assert (await esme.seen("deliver_sm"))["pdu"]["receipted_message_id"] == answer["message_id"]
 
 
 async def test_a_text_from_a_card_is_delivered_to_it(esme: NpmPeer, town: Town) -> None:
