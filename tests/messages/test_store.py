@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from messages.texts import AT, LATER, make_acceptance, make_step
+from onecard.database.batch import BatchWriter
 from onecard.database.pool import Database, Pool, connection
 from onecard.ledger.actions import check_ledger, find_account, open_account, top_up
 from onecard.messages import store
@@ -19,6 +20,7 @@ from onecard.messages.model import Acceptance, Progress, ReceiptWish, TextState
 from onecard.messages.store import (
     ID_BLOCK,
     MessageIds,
+    StepWriter,
     accept_batch,
     claim_parked,
     claim_receipts,
@@ -382,6 +384,38 @@ def test_steps_of_one_text_in_one_batch_are_folded_into_the_last_that_counts(
     steps: Sequence[Progress], folded: Progress
 ) -> None:
     assert fold(steps) == {1: folded}
+
+
+async def test_steps_of_two_nodes_that_meet_in_opposite_orders_do_not_stop_each_other(pool: Pool) -> None:
+    ids = list(range(1, 301))
+    await accept(pool, *(make_acceptance(number, receipt_wanted=ReceiptWish.ALWAYS) for number in ids))
+    again = AT + timedelta(seconds=2)
+    there = [make_step(number, WAITING, next_attempt_at=again) for number in ids]
+    await asyncio.gather(
+        *(step(pool, *order) for order in (there, there[::-1]) * 8),
+        *(release(pool, PART, ids[::-1], "one") for _ in range(4)),
+    )
+    assert set((await states(pool)).values()) == {WAITING}
+
+
+BREAK_OFF = """
+    SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+     WHERE wait_event_type = 'Lock' AND query LIKE '%progress_messages%' AND datname = current_database()"""
+
+
+async def test_a_step_that_the_server_broke_off_is_written_again(pool: Pool) -> None:
+    await accept(pool, make_acceptance(1))
+    writer = BatchWriter(StepWriter(pool, PART).write)
+    async with connection(pool) as watching, connection(pool) as other, other.transaction():
+        await other.execute("SELECT FROM message WHERE id = 1 FOR UPDATE")
+        writing = writer.submit_nowait(make_step(1, DELIVERED))
+        for _ in range(500):
+            if await watching.fetchval(BREAK_OFF):
+                break
+            await asyncio.sleep(0.01)
+    assert await asyncio.wait_for(writing, 10)
+    await writer.close()
+    assert await states(pool) == {1: DELIVERED}
 
 
 # Claims

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import asyncpg
 
-from onecard.database.pool import Connection, Pool, connection
+from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
 from onecard.messages.model import Acceptance, Direction, Progress, TextState, Trace
 
 ACCEPT = "SELECT accept_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)"
@@ -67,6 +68,14 @@ async def accept_batch(pool: Pool, part: int, rows: Sequence[Acceptance]) -> lis
     return statuses or [ACCEPTED] * len(rows)
 
 
+BROKEN_OFF = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InsufficientResourcesError,  # a full disk among them
+    asyncpg.QueryCanceledError,
+)
+"""What a server says of a batch that it may well take later: what became of a text must not be lost for that."""
+
+
 class StepWriter:
     """Writes the steps of texts of one part for a `BatchWriter`, which hands a batch in again after a failure."""
 
@@ -80,7 +89,10 @@ class StepWriter:
         """Write a batch, as `progress_batch` does."""
         again = steps is self._unseen
         self._unseen = steps
-        made = await progress_batch(self._pool, self._part, steps, again=again)
+        try:
+            made = await progress_batch(self._pool, self._part, steps, again=again)
+        except BROKEN_OFF as error:
+            raise DatabaseUnavailable(f"the database could not write now: {error}") from error
         self._unseen = None
         return made
 
@@ -93,12 +105,14 @@ async def progress_batch(
     Steps of one text in the same batch are folded into one, since one statement changes a row once. `again` says that
     the batch may have been committed unseen: then it gets the answer that it would have got.
     """
-    folded = list(fold(steps).values())
+    folded = sorted(
+        fold(steps).values(), key=attrgetter("id")
+    )  # one order, so that no two nodes wait for each other
     async with connection(pool) as borrowed:
         stale = await borrowed.fetchval(
             PROGRESS,
             part,
-            folded[-1].at,
+            steps[-1].at,
             [step.id for step in folded],
             [step.state for step in folded],
             [step.handed_over_at for step in folded],
@@ -226,7 +240,8 @@ async def release(pool: Pool, part: int, ids: Sequence[int], node: str) -> None:
     """Give claims back, so that any node with a session of the link may have them."""
     async with connection(pool) as borrowed:
         await borrowed.execute(
-            "UPDATE delivery SET node = NULL WHERE part = $1 AND id = ANY ($2) AND node = $3",
+            "UPDATE delivery SET node = NULL WHERE part = $1 AND node = $3 AND id IN ("
+            " SELECT id FROM delivery WHERE part = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE)",
             part,
             list(ids),
             node,
