@@ -6,7 +6,8 @@ into one reader and one writer an AVP.
 
 Groups are read as deep as the tables go and no deeper; what the tables do not name is passed over unread, so that
 nothing a peer sends can nest without end. An AVP that is not known, with the M bit set, is refused in a request
-(RFC 6733 section 4.1) and passed over in an answer, for which there is nobody to refuse it to.
+(RFC 6733 section 4.1) and passed over in an answer, for which there is nobody to refuse it to; nor is anything there
+that came twice.
 
 Source: RFC 6733 sections 3, 4 and 7.
 """
@@ -261,7 +262,7 @@ def _read_group(  # noqa: C901  (a call an AVP would cost a tenth of the time of
                     values[index] = _with(values[index], read(frame, start, stop))
                 elif values[index] is blank[index]:
                     values[index] = read(frame, start, stop)
-                else:
+                elif not group.ignores_all:
                     raise _Fault(ResultCode.AVP_OCCURS_TOO_MANY_TIMES)
             position = stop + 3 & ~3
     except (_Overrun, struct.error):

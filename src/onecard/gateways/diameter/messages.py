@@ -239,7 +239,7 @@ class ServiceRequest(msgspec.Struct, frozen=True, gc=False):
     used: tuple[UsedUnits, ...] = ()
     tariff_change_usage: TariffChangeUsage | None = None
     pools: tuple[PoolReference, ...] = ()
-    reporting_reason: ReportingReason | None = None
+    reporting_reasons: tuple[ReportingReason, ...] = ()
     trigger: Trigger | None = None
     refund: Octets | None = None
 

@@ -1,0 +1,57 @@
+"""What answers the peers: requests go to credit control in our words, and its answers back in theirs.
+
+When an account was topped up, or given an allowance, whoever holds a session of it is asked to come again (RAR): a
+service that was about to end goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+import structlog
+
+from onecard.charging.actions import CreditControl
+from onecard.gateways.diameter.constants import ResultCode
+from onecard.gateways.diameter.endpoint import Endpoint
+from onecard.gateways.diameter.messages import CreditControlAnswer, CreditControlRequest
+from onecard.gateways.diameter.translate import ChargingSettings, read_request, write_answer
+
+log = structlog.get_logger(__name__)
+
+ORIGINS_MOST = 200_000
+
+
+class CreditControlDesk:
+    """Answers for the endpoint of a node. `endpoint` is set once it exists, to ask for re-authorisation."""
+
+    def __init__(self, control: CreditControl, settings: ChargingSettings) -> None:
+        self.endpoint: Endpoint | None = None
+        self._control = control
+        self._settings = settings
+        self._origins: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def answer(self, request: CreditControlRequest) -> CreditControlAnswer:
+        """Answer one request."""
+        asked = read_request(request)
+        if isinstance(asked, ResultCode):
+            return CreditControlAnswer(result_code=asked)
+        self._origins[request.session_id] = (request.origin_host, request.origin_realm)
+        if len(self._origins) > ORIGINS_MOST:
+            self._origins.popitem(last=False)
+        return write_answer(request, asked.usage, await self._control.answer(asked), self._settings)
+
+    def reauthorize(self, account_id: int) -> None:
+        """Ask all who hold sessions of an account to come again."""
+        for session_id in self._control.open_sessions(account_id):
+            task = asyncio.get_running_loop().create_task(self._reauthorize(session_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _reauthorize(self, session_id: str) -> None:
+        origin = self._origins.get(session_id)
+        if origin is None or self.endpoint is None:
+            return  # not one of Diameter's
+        if await self.endpoint.reauthorize(session_id, *origin) is None:
+            log.warning("re-authorisation was not answered", host=origin[0])
