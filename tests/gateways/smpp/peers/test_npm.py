@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -203,6 +203,22 @@ async def test_enquire_link_is_answered_and_unbind_ends_the_connection(esme: Npm
     answer = await esme.request("unbind")
     assert (answer["command"], answer["command_status"]) == ("unbind_resp", 0)
     await esme.seen("closed")
+
+
+async def test_it_answers_our_enquiries_and_hears_us_unbind(
+    database: Database, require_program: RequireProgram
+) -> None:
+    async with connection(database.pool) as borrowed:
+        await stock_up(borrowed)
+    timers = {"enquire_link_seconds": 0.1, "response_seconds": 5.0}
+    async with AsyncExitStack() as peers:
+        async with open_town(database, link_changes={"bank": timers}) as town:
+            peer = await peers.enter_async_context(npm_esme(require_program, town.node.addresses.smpp))
+            await bind(peer)
+            await peer.seen("enquire_link", 3)
+            assert peer.all("closed") == []
+        await peer.seen("unbind")
+        await peer.seen("closed")
 
 
 async def test_a_text_is_queried_by_its_id(esme: NpmPeer, town: Town) -> None:
