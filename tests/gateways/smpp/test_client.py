@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 import shop
 from onecard.cards.model import Card
 from onecard.database.pool import Database
+from onecard.gateways.smpp import link
 from onecard.gateways.smpp.constants import CommandStatus, MessageState
 from onecard.gateways.smpp.events import BindMode
 from onecard.gateways.smpp.pdus import ShortMessage
@@ -82,7 +83,10 @@ async def test_a_text_that_is_not_taken_now_is_tried_again(
         assert answering.texts[0].body == answering.texts[1].body
 
 
-async def test_a_busy_link_is_spared_for_its_other_texts_too(database: Database, card: Card) -> None:
+async def test_a_busy_link_is_spared_for_its_other_texts_too(
+    database: Database, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "BUSY_SECONDS", 3.0)
     answering = Answering(Status.ESME_RTHROTTLED, Status.ESME_ROK)
     host = MessageCentre(PASSWORD, on_text=answering)
     async with open_town(database, cards=[card], host=host) as town:
@@ -149,12 +153,12 @@ async def test_a_text_expires_and_its_charge_is_returned(
 
 
 async def test_texts_leave_no_faster_than_a_link_may_take_them(database: Database, card: Card) -> None:
-    async with open_town(database, cards=[card], link_changes={HOST: {"texts_a_second_out": 4}}) as town:
+    async with open_town(database, cards=[card], link_changes={HOST: {"texts_a_second_out": 2}}) as town:
         text = await code(town)
-        await asyncio.gather(*(town.bank.send(text) for _ in range(6)))
-        await town.settle(lambda: len(town.host.texts) >= 4, "what was saved up")
+        await asyncio.gather(*(town.bank.send(text) for _ in range(4)))
+        await town.settle(lambda: len(town.host.texts) >= 2, "what was saved up")
         assert len(town.node.queues.of(HOST)) > 0
-        await town.settle(lambda: len(town.host.texts) == 6, "the rest")
+        await town.settle(lambda: len(town.host.texts) == 4, "the rest")
 
 
 async def test_no_more_texts_are_unanswered_than_the_window_has_places(
