@@ -5,6 +5,7 @@ A sealed body begins with its day (four bytes, big-endian: `datetime.date.toordi
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 
 from onecard.database.pool import Connection, Pool, connection
@@ -53,6 +54,7 @@ class BodyKeys:
         self._pool = pool
         self._master = master
         self._keys: dict[date, BodyKey] = {}
+        self._loading = asyncio.Lock()
 
     def cached(self, day: date) -> BodyKey | None:
         """The key of a day if it is in memory: the hot path asks this first."""
@@ -62,9 +64,13 @@ class BodyKeys:
         """The key to seal with on a day, made if it is the first time."""
         key = self._keys.get(day)
         if key is None:
-            async with connection(self._pool) as borrowed:
-                key = self._remember(day, await get_or_create_body_key(borrowed, self._master, day))
+            async with self._loading:  # once, and those that wait go on in the order they came: so do their texts
+                key = self._keys.get(day) or await self._make(day)
         return key
+
+    async def _make(self, day: date) -> BodyKey:
+        async with connection(self._pool) as borrowed:
+            return self._remember(day, await get_or_create_body_key(borrowed, self._master, day))
 
     async def open(self, sealed: bytes, bound_to: bytes) -> bytes:
         """Open a body; raises `KeyDestroyed` or `SealBroken`."""
