@@ -222,5 +222,5 @@ def write_receipt(receipt: Receipt, operation: CommandId) -> ShortMessage:
 
 
 def read_error(error: str) -> int:
-    """The `err` field of a receipt as a number; 0 when it is none."""
-    return int(error) if error.isascii() and error.isdigit() else 0
+    """The `err` field of a receipt as a number; 0 when it is none, or longer than any code."""
+    return int(error) if error.isascii() and error.isdigit() and len(error) <= 9 else 0
