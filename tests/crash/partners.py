@@ -62,6 +62,15 @@ class Notes:
         """What came to its next hop more than once."""
         return {body: takes for body, takes in self.taken.items() if len(takes) > 1}
 
+    @property
+    def takes(self) -> int:
+        """How many times next hops took a text."""
+        return sum(len(takes) for takes in self.taken.values())
+
+    def takes_of(self, link: str) -> int:
+        """How many times this one did."""
+        return sum(link == by for takes in self.taken.values() for by, _ in takes)
+
     def sorts_acknowledged(self, *, since: int) -> set[str]:
         """The sorts of text of which one with this number or a later one was acknowledged."""
         pieces = [body.rstrip(REFUSED_FOR_GOOD + NOT_NOW).split("-") for body in self.acknowledged]
