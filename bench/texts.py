@@ -26,7 +26,7 @@ from bench import Figure
 from onecard.cards.actions import import_stock
 from onecard.cards.model import Card
 from onecard.catalogue.actions import import_price_book
-from onecard.catalogue.rules import read_csv_price_list
+from onecard.catalogue.reading import read_csv_price_list
 from onecard.database.embedded import EmbeddedServer, attach
 from onecard.database.migrations import migrate
 from onecard.database.pool import Connection, connection, open_pool
@@ -280,7 +280,7 @@ async def _sell_cards(borrowed: Connection, key_file: Path) -> list[E164]:
     pool = ["msisdn,country\n", *(f"+1604{5_550_000 + n},CA\n" for n in range(CARDS))]
     await import_numbers(borrowed, at, actor="bench", lines=pool)
     prices = read_csv_price_list(
-        ["line_country,prefix,price_per_segment\n", "CA,1,0.01\n"],
+        ["usage,line_country,prefix,price,per\n", "text,CA,1,0.01,segment\n"],
         name="bench",
         currency=CAD,
         effective_from=at + timedelta(milliseconds=1),

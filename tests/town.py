@@ -16,7 +16,7 @@ import shop
 from onecard.cards.model import Card
 from onecard.catalogue.actions import import_price_book
 from onecard.catalogue.model import PriceBook
-from onecard.catalogue.rules import read_csv_price_list
+from onecard.catalogue.reading import read_csv_price_list
 from onecard.database.pool import Connection, Database, connection
 from onecard.gateways.passwords import hash_password
 from onecard.gateways.smpp.constants import CommandId
@@ -36,12 +36,12 @@ from onecard.values.money import Money, parse_micros
 PASSWORD = "s3cret"
 HASH = hash_password(PASSWORD)
 PRICES = [
-    "line_country,prefix,price_per_segment\n",
-    "CA,1,0.05\n",
-    "CA,,0.25\n",
-    "CN,86,0.10\n",
-    "CN,,0.30\n",
-    "CN,short,0.02\n",
+    "usage,line_country,prefix,price,per\n",
+    "text,CA,1,0.05,segment\n",
+    "text,CA,,0.25,segment\n",
+    "text,CN,86,0.10,segment\n",
+    "text,CN,,0.30,segment\n",
+    "text,CN,short,0.02,segment\n",
 ]
 HOST, HOME, BANK = "host", "cn-home", "bank"
 

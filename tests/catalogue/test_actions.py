@@ -8,17 +8,41 @@ import pytest
 
 from onecard.audit import list_records
 from onecard.catalogue.actions import import_price_book
-from onecard.catalogue.model import PriceBook, PriceBookRefusal, Tariff, TextRate
-from onecard.catalogue.rules import PriceList
+from onecard.catalogue.model import (
+    Plan,
+    PlanAllowance,
+    PriceBook,
+    PriceBookRefusal,
+    PriceList,
+    Prorating,
+    Rate,
+    Tariff,
+    UsageKind,
+)
+from onecard.catalogue.rules import parse_all_hours
 from onecard.catalogue.store import load_tariff
 from onecard.database.pool import Database, connection, transaction
 from onecard.values.money import Currency
 from shop import AT, CA, CAD, CN, STAFF
 
+ALLOWANCES = (
+    PlanAllowance(UsageKind.CALL_OUT, 6_000, (CA, CN), ("asia",)),
+    PlanAllowance(UsageKind.DATA, 5 * 10**9),
+)
+PLANS = (
+    Plan("Bridge", 15_000_000, 1, Prorating.DAILY, 3, overage=False, allowances=ALLOWANCES),
+    Plan("Plain", 5_000_000),
+)
+
 
 def make_prices(effective_from: datetime = AT, currency: Currency = CAD, micros: int = 50_000) -> PriceList:
-    rates = (TextRate(CA, "1", micros), TextRate(CN, "", 2 * micros))
-    return PriceList("Spring", currency, effective_from, rates)
+    hours = parse_all_hours("mon-fri 08:00-18:00; sat 22:00-06:00")
+    rates = (
+        Rate(UsageKind.TEXT, CA, micros, prefix="1"),
+        Rate(UsageKind.CALL_OUT, CN, 2 * micros, 60, "86", "asia", hours, 60, 6, 30_000, 10_000),
+        Rate(UsageKind.DATA, CN, micros, 10**6, first_block=1_000, next_block=1_000),
+    )
+    return PriceList("Spring", currency, effective_from, rates, {"454": "asia", "302720": "home"}, PLANS)
 
 
 async def test_imported_books_are_the_tariff_the_latest_first(database: Database) -> None:

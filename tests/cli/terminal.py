@@ -15,7 +15,7 @@ from shop import numbers, stock
 CANADIAN = "+16045550100"
 CHINESE = "+8613800138000"
 SUBSCRIBER = ("--name", "Wang Fang", "--email", "wang.fang@example.com", "--language", "zh-Hans")
-RATES = "line_country,prefix,price_per_segment\nCA,+1,0.05\nCN,*,0.12\n"
+RATES = "usage,line_country,prefix,price,per\ntext,CA,+1,0.05,segment\ntext,CN,*,0.12,segment\n"
 
 
 @dataclass(frozen=True, slots=True)

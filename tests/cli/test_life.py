@@ -236,10 +236,12 @@ def test_the_trace_of_a_text_is_shown_by_id_and_by_number(terminal: Terminal, da
 TOML_BOOK = """name = "Spring"
 currency = "CAD"
 effective_from = 2099-01-01T00:00:00Z
-[[text]]
+[[rate]]
+usage = "text"
 line_country = "CA"
 prefix = "+1"
-price_per_segment = "0.04"
+price = 0.04
+per = "segment"
 """
 
 

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import typer
 
-from onecard.catalogue.rules import read_toml_price_list
+from onecard.catalogue.reading import read_toml_price_list
 from onecard.cli.app import GROUPS
 from onecard.database.migrations import read_migrations
 from onecard.gateways.smpp.constants import CommandStatus
@@ -104,7 +104,7 @@ TOML = [(name_of(page), block) for page in PAGES for block in blocks_of(page, "t
 def test_every_toml_example_can_be_used(page: str, block: str, tmp_path: Path) -> None:
     """A price book is read as one; of a configuration that is only part of one, the operator is added."""
     document = tomllib.loads(block)
-    if "text" in document:
+    if "effective_from" in document:
         read_toml_price_list(block)
         return
     file = tmp_path / "onecard.toml"

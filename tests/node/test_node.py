@@ -14,7 +14,7 @@ from gateways.smpp.partners import bind
 from onecard.cards.model import Card
 from onecard.catalogue.actions import import_price_book
 from onecard.catalogue.model import PriceBook
-from onecard.catalogue.rules import read_csv_price_list
+from onecard.catalogue.reading import read_csv_price_list
 from onecard.database.pool import Database, DatabaseUnsuitable, connection, open_pool
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.lines.actions import switch_line

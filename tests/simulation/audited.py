@@ -21,7 +21,7 @@ from onecard.cards.actions import activate_card
 from onecard.cards.model import Card
 from onecard.catalogue.actions import import_price_book
 from onecard.catalogue.model import PriceBook, Tariff
-from onecard.catalogue.rules import read_csv_price_list
+from onecard.catalogue.reading import read_csv_price_list
 from onecard.catalogue.store import load_tariff
 from onecard.database.pool import Connection, Pool, connection
 from onecard.ledger.actions import top_up
@@ -437,8 +437,11 @@ async def _load_card(pool: Pool, msisdn: E164) -> CardEntry | None:
 
 def _price_table(prices: Mapping[tuple[str, str], int]) -> list[str]:
     """A price book as the CSV file that an operator imports."""
-    rows = [f"{country},{prefix},{micros / 1_000_000:.6f}\n" for (country, prefix), micros in prices.items()]
-    return ["line_country,prefix,price_per_segment\n", *rows]
+    rows = [
+        f"text,{country},{prefix},{micros / 1_000_000:.6f},segment\n"
+        for (country, prefix), micros in prices.items()
+    ]
+    return ["usage,line_country,prefix,price,per\n", *rows]
 
 
 def _window(window: Window) -> LineWindow:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onecard.catalogue.model import PriceBook, Tariff, TextRate
+from onecard.catalogue.model import PriceList, Rate, Tariff, UsageKind
+from onecard.catalogue.rules import index_price_book
 from onecard.lines.model import Line
 from onecard.lines.rules import parse_schedule
 from onecard.switching.model import (
@@ -49,9 +50,9 @@ RATES = {
 
 
 def make_setting(**changes: Any) -> Setting:
-    rates = {key: TextRate(*key, micros) for key, micros in RATES.items()}
-    tariff = Tariff((PriceBook(1, "first", CAD, AT - timedelta(days=1), rates),))
-    setting = Setting("12583", ROUTES, tariff)
+    rates = tuple(Rate(UsageKind.TEXT, country, micros, prefix=p) for (country, p), micros in RATES.items())
+    prices = PriceList("first", CAD, AT - timedelta(days=1), rates)
+    setting = Setting("12583", ROUTES, Tariff((index_price_book(1, prices),)))
     return replace(setting, **changes)
 
 

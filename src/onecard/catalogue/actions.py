@@ -8,8 +8,7 @@ import asyncpg
 
 from onecard import audit
 from onecard.catalogue import store
-from onecard.catalogue.model import PriceBook, PriceBookRefusal
-from onecard.catalogue.rules import PriceList
+from onecard.catalogue.model import PriceBook, PriceBookRefusal, PriceList
 from onecard.database.pool import Connection
 
 

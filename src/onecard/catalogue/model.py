@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 
@@ -121,7 +121,7 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
         if self.minimum_micros:
             said.append(f"at least {format_micros(self.minimum_micros)}")
         price = f"{format_micros(self.price_micros)} {self.currency}"
-        return f"{self.book} of {self.effective_from:%Y-%m-%d}: {self.rate}: {', '.join(said)}: {price}"
+        return f"{self.book} of {self.effective_from.date()}: {self.rate}: {', '.join(said)}: {price}"
 
 
 def say_units(units: int, unit: str) -> str:
@@ -130,24 +130,74 @@ def say_units(units: int, unit: str) -> str:
     return f"{units} {unit}{plural}"
 
 
-@dataclass(frozen=True, slots=True)
-class TextRate:
-    """The price of one segment of a text from a line of one country to destinations of one prefix."""
+class Prorating(Enum):
+    """What the first, shorter, month of a plan costs."""
 
-    line_country: Country
-    prefix: str
-    micros_per_segment: int
+    NONE = "none"
+    """As much as any other, with all of the allowances."""
+    DAILY = "daily"
+    """Its days' part of the fee, with their part of the allowances."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAllowance:
+    """Units a month that a plan includes, used before cash."""
+
+    usage: UsageKind
+    units_a_month: int
+    line_countries: tuple[Country, ...] = ()
+    """Of which lines; none: of all."""
+    zones: tuple[str, ...] = ()
+    """Where the card is; none: anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a subscriber may pay monthly for. Here it is only defined; who has it, `charging` knows."""
+
+    name: str
+    fee_micros: int
+    first_months_free: int = 0
+    prorating: Prorating = Prorating.NONE
+    reserve_days: int = 0
+    """So many days before a renewal its fee is held aside."""
+    overage: bool = True
+    """Whether usage goes on at the rates when an allowance is used up."""
+    allowances: tuple[PlanAllowance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """What a price book says, before it is imported and after."""
+
+    name: str
+    currency: Currency
+    effective_from: datetime
+    rates: tuple[Rate, ...]
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """Digits that the MCC and MNC of a network begin with, and the zone it is in."""
+    plans: tuple[Plan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RateTable:
+    """All rates of a price book for one kind of usage of the lines of one country."""
+
+    by_prefix: Mapping[str, tuple[ListedRate, ...]]
+    """Those of one prefix in the order in which they are chosen."""
+    lengths: tuple[int, ...]
+    """Of the prefixes that are digits, the longest first."""
+    windows: frozenset[Hours]
+    """All hours of all rates: between their edges no other rate takes over."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """The rates of one currency from a date on, until the next book of that currency takes effect."""
+    """The prices of one currency from a date on, until the next book of that currency takes effect."""
 
     id: int
-    name: str
-    currency: Currency
-    effective_from: datetime
-    text_rates: Mapping[tuple[Country, str], TextRate]
+    prices: PriceList
+    tables: Mapping[tuple[UsageKind, Country], RateTable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +205,20 @@ class Tariff:
     """All price books, of every currency, the latest first."""
 
     books: tuple[PriceBook, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RateChange:
+    """What two price lists say about one use: one of them may say nothing."""
+
+    old: Rate | None
+    new: Rate | None
+
+    @property
+    def either(self) -> Rate:
+        rate = self.new or self.old
+        assert rate is not None
+        return rate
 
 
 class PriceBookRefusal(Enum):

@@ -1,206 +1,173 @@
-"""Read price books and find prices. Pure."""
+"""Find rates, and price usage by them. Pure, and exact in micros.
+
+A session is priced by all it has used so far, so that it costs the same however often it was reported on.
+"""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
 
 from onecard.catalogue.model import (
     ANYWHERE,
     HOME,
     SHORT_CODE,
+    UNKNOWN_ZONE,
     Explanation,
     ListedRate,
     PriceBook,
+    PriceList,
     Rate,
+    RateChange,
+    RateTable,
     Tariff,
-    TextRate,
     UsageKind,
+    Use,
     say_units,
 )
-from onecard.values.hours import Hours, format_hours
-from onecard.values.money import Currency, format_micros, parse_currency, parse_micros
-from onecard.values.phone import Country, parse_country
-from onecard.values.table import BadTable, Problem, parse_rows, read_table
+from onecard.values.hours import Hours, format_hours, next_edges, parse_hours, zone_named
+from onecard.values.money import Currency, format_micros
+from onecard.values.phone import Country
 
-COLUMNS = ("line_country", "prefix", "price_per_segment")
-RATES_MOST = 200_000
-NAME_LENGTH_MOST = 100
-PREFIX_LENGTH_MOST = 15
+UNITS_MOST = 2**50
+"""No usage is larger: a petaoctet. What costs nothing may go on so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriceList:
-    """A price book before it is imported."""
-
-    name: str
-    currency: Currency
-    effective_from: datetime
-    text_rates: tuple[TextRate, ...]
+# Finding
 
 
-class BadRate(ValueError):
-    """A rate, or the head of a price book, that cannot be right."""
+def index_price_book(book_id: int, prices: PriceList) -> PriceBook:
+    """Lay the rates of a price list out so that one is found in a few probes; the list itself is put in order."""
+    rates = sorted(prices.rates, key=lambda rate: (*rate.key[:4], say_use(rate)))
+    prices = replace(prices, rates=tuple(rates), plans=tuple(sorted(prices.plans, key=attrgetter("name"))))
+    groups: dict[tuple[UsageKind, Country], list[ListedRate]] = defaultdict(list)
+    for rate in prices.rates:
+        listed = ListedRate(prices.name, prices.effective_from, prices.currency, rate)
+        groups[rate.usage, rate.line_country].append(listed)
+    return PriceBook(book_id, prices, {key: _lay_out(group) for key, group in groups.items()})
 
 
-def read_csv_price_list(
-    lines: Iterable[str], *, name: str, currency: Currency, effective_from: datetime
-) -> PriceList:
-    """Read ``line_country,prefix,price_per_segment``; raises `BadTable` that names every fault."""
-    rows = read_table(lines, required=COLUMNS, rows_most=RATES_MOST)
-    return PriceList(
-        _parse_name(name), currency, _parse_date(effective_from), _collect(parse_rows(rows, _parse_rate))
+def _lay_out(group: Sequence[ListedRate]) -> RateTable:
+    by_prefix: dict[str, list[ListedRate]] = defaultdict(list)
+    for listed in sorted(group, key=_order_of_choice):
+        by_prefix[listed.rate.prefix].append(listed)
+    return RateTable(
+        {prefix: tuple(rates) for prefix, rates in by_prefix.items()},
+        tuple(sorted({len(prefix) for prefix in by_prefix if prefix != SHORT_CODE}, reverse=True)),
+        frozenset(hours for listed in group for hours in listed.rate.hours),
     )
 
 
-def read_toml_price_list(text: str) -> PriceList:
-    """Read ``name``, ``currency``, ``effective_from`` and ``[[text]]`` tables with the CSV form's columns.
+def _order_of_choice(listed: ListedRate) -> tuple[bool, bool]:
+    """Of one prefix: an exact zone goes before anywhere, hours that hold go before no hours."""
+    return listed.rate.zone == ANYWHERE, not listed.rate.hours
 
-    Raises `BadTable` that names every fault; a rate is named by its place in the file.
+
+def find_rate(tariff: Tariff, use: Use, at: datetime) -> ListedRate | None:
+    """The rate of a use now, from the book in effect: the one with the longest prefix of the far end that holds.
+
+    A far end without a plus sign is a short code of the line's country. None is no price, so no usage.
     """
-    try:
-        document = tomllib.loads(text, parse_float=str)  # a price goes into micros as it is written
-    except tomllib.TOMLDecodeError as error:
-        raise BadTable([Problem("the file", f"is not TOML: {error}")]) from None
-    problems: list[Problem] = []
-    head = _read_head(document, problems)
-    try:
-        rates = _collect(_read_toml_rates(document))
-    except BadTable as bad:
-        problems.extend(bad.problems)
-    if head is None or problems:
-        raise BadTable(problems)
-    return PriceList(*head, rates)
-
-
-def _read_head(document: Mapping[str, Any], problems: list[Problem]) -> tuple[str, Currency, datetime] | None:
-    """The three values that stand above the rates; what is wrong with any of them is added to `problems`."""
-    parsers = {"name": _parse_name, "currency": _parse_currency, "effective_from": _parse_date}
-    values: list[Any] = []
-    for key, parse in parsers.items():
-        try:
-            values.append(parse(document.get(key)))
-        except ValueError as error:
-            problems.append(Problem(key, str(error)))
-    unknown = set(document) - {*parsers, "text"}
-    problems.extend(Problem(key, "is not known here") for key in sorted(unknown))
-    if len(values) < len(parsers):
+    table = _find_table(tariff, use, at)
+    if table is None:
         return None
-    name, currency, effective_from = values
-    return name, currency, effective_from
-
-
-def _read_toml_rates(document: Mapping[str, Any]) -> Iterator[tuple[str, TextRate] | Problem]:
-    rates = document.get("text")
-    if not isinstance(rates, list) or len(rates) > RATES_MOST:
-        yield Problem("text", f"must be [[text]] tables, at most {RATES_MOST}")
-        return
-    for number, cells in enumerate(rates, 1):
-        place = f"text rate {number}"
-        if not isinstance(cells, dict) or set(cells) != set(COLUMNS):
-            yield Problem(place, f"must have {', '.join(COLUMNS)} and nothing else")
-            continue
-        try:
-            yield place, _parse_rate({column: str(cell) for column, cell in cells.items()})
-        except ValueError as error:
-            yield Problem(place, str(error))
-
-
-def _collect(rates: Iterable[tuple[str, TextRate] | Problem]) -> tuple[TextRate, ...]:
-    """All rates, each prefix of a country once; raises `BadTable` that names every fault."""
-    found: dict[tuple[Country, str], TextRate] = {}
-    problems: list[Problem] = []
-    for item in rates:
-        if isinstance(item, Problem):
-            problems.append(item)
-            continue
-        place, rate = item
-        if (rate.line_country, rate.prefix) in found:
-            problems.append(Problem(place, f"{rate.line_country} {rate.prefix or '*'} has a price already"))
-        found[rate.line_country, rate.prefix] = rate
-    if not found and not problems:
-        problems.append(Problem("the file", "has no rates"))
-    if problems:
-        raise BadTable(problems)
-    return tuple(found.values())
-
-
-def _parse_rate(cells: Mapping[str, str]) -> TextRate:
-    micros = parse_micros(cells["price_per_segment"])
-    if micros < 0:
-        raise BadRate(f"the price {cells['price_per_segment']} is negative")
-    return TextRate(parse_country(cells["line_country"]), _parse_prefix(cells["prefix"]), micros)
-
-
-def _parse_prefix(text: str) -> str:
-    """Read a prefix, with or without a plus sign; nothing, or ``*``, is everywhere."""
-    if text in ("", "*"):
-        return ""
-    if text == SHORT_CODE:
-        return SHORT_CODE
-    digits = text.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= PREFIX_LENGTH_MOST):
-        raise BadRate(f"{text!r} is not the beginning of an E.164 number, nor * or {SHORT_CODE}")
-    return digits
-
-
-def _parse_name(name: object) -> str:
-    if not isinstance(name, str) or not 0 < len(name.strip()) <= NAME_LENGTH_MOST:
-        raise BadRate(f"a price book has a name of at most {NAME_LENGTH_MOST} characters")
-    return name.strip()
-
-
-def _parse_currency(code: object) -> Currency:
-    return parse_currency(code if isinstance(code, str) else repr(code))
-
-
-def _parse_date(date: object) -> datetime:
-    if not isinstance(date, datetime) or date.tzinfo is None:
-        raise BadRate("must be an instant with its offset, such as 2026-01-01T00:00:00Z")
-    return date
-
-
-def find_text_rate(
-    tariff: Tariff, currency: Currency, line_country: Country, destination: str, at: datetime
-) -> TextRate | None:
-    """The rate of a text now: of the book in effect, the one with the longest prefix of the destination.
-
-    A destination without a plus sign is a short code of the line's country. None is no price, so no text.
-    """
-    book = _book_in_effect(tariff, currency, at)
-    if book is None:
-        return None
-    if not destination.startswith("+"):
-        return book.text_rates.get((line_country, SHORT_CODE))
-    digits = destination[1:]
-    for length in range(len(digits), -1, -1):
-        rate = book.text_rates.get((line_country, digits[:length]))
-        if rate is not None:
-            return rate
+    if not use.far.startswith("+"):
+        return _choose_for_no_number(table, use, at)
+    for length in table.lengths:
+        listed = _choose(table.by_prefix.get(use.far[1 : length + 1], ()), use, at)
+        if listed is not None:
+            return listed
     return None
 
 
-def _book_in_effect(tariff: Tariff, currency: Currency, at: datetime) -> PriceBook | None:
+def _choose_for_no_number(table: RateTable, use: Use, at: datetime) -> ListedRate | None:
+    """A caller may be shown as a name, or not at all: such a call must have a price too."""
+    short = _choose(table.by_prefix.get(SHORT_CODE, ()), use, at) if use.far else None
+    if short is not None or (use.far and use.usage is not UsageKind.CALL_IN):
+        return short
+    return _choose(table.by_prefix.get("", ()), use, at)
+
+
+def _choose(rates: Iterable[ListedRate], use: Use, at: datetime) -> ListedRate | None:
+    """The first of the rates of a prefix that holds where the card is, and now."""
+    for listed in rates:
+        rate = listed.rate
+        in_zone = rate.zone in (ANYWHERE, use.zone)
+        if in_zone and (not rate.hours or _hold(rate.hours, use, at)):
+            return listed
+    return None
+
+
+def find_book(tariff: Tariff, currency: Currency, at: datetime) -> PriceBook | None:
+    """The price book in effect."""
     for book in tariff.books:  # the latest first
-        if book.currency == currency and book.effective_from <= at:
+        if book.prices.effective_from <= at and book.prices.currency == currency:
             return book
     return None
 
 
-def price_text(rate: TextRate, segments: int) -> int:
-    """The price in micros of a text of so many segments."""
-    assert segments > 0
-    return rate.micros_per_segment * segments
+def _find_table(tariff: Tariff, use: Use, at: datetime) -> RateTable | None:
+    book = find_book(tariff, use.currency, at)
+    return book.tables.get((use.usage, use.line_country)) if book else None
 
 
-# Prices
+def _hold(hours: Iterable[Hours], use: Use, at: datetime) -> bool:
+    local = at.astimezone(zone_named(use.time_zone))
+    return any(one.hold(local) for one in hours)
 
-UNITS_MOST = 2**50
-"""No usage is larger: a petaoctet. What costs nothing may go on so far."""
+
+def zone_of(tariff: Tariff, currency: Currency, network: str, at: datetime) -> str:
+    """The zone of a network, by the longest beginning of its MCC and MNC that the book in effect names.
+
+    No network is home.
+    """
+    if not network:
+        return HOME
+    book = find_book(tariff, currency, at)
+    zones = book.prices.zones if book else {}
+    lengths = range(len(network), 0, -1)
+    return next((zones[network[:n]] for n in lengths if network[:n] in zones), UNKNOWN_ZONE)
+
+
+def next_change(tariff: Tariff, use: Use, at: datetime) -> datetime | None:
+    """The instant at which another rate, or none, takes over for a use: by its hours, or with another book."""
+    now = find_rate(tariff, use, at)
+    for edge in _edges(tariff, use, at):
+        if find_rate(tariff, use, edge) != now:
+            return edge
+    return None
+
+
+def _edges(tariff: Tariff, use: Use, at: datetime) -> Iterator[datetime]:
+    """The instants at which another rate may take over, in their order."""
+    takeovers = sorted(
+        book.prices.effective_from
+        for book in tariff.books
+        if book.prices.effective_from > at and book.prices.currency == use.currency
+    )
+    table = _find_table(tariff, use, at)
+    if table and table.windows:
+        edges = next_edges(table.windows, use.time_zone, at)
+        yield from (edge for edge in edges if not takeovers or edge < takeovers[0])
+    yield from takeovers
+
+
+def compare(old: PriceList, new: PriceList) -> list[RateChange]:
+    """Rate by rate what two price lists say differently, in the order of what the rates are for."""
+    before, after = ({rate.key: rate for rate in prices.rates} for prices in (old, new))
+    changes = [
+        RateChange(before.get(key), after.get(key))
+        for key in before.keys() | after.keys()
+        if before.get(key) != after.get(key)
+    ]
+    return sorted(changes, key=lambda change: say_use(change.either))
+
+
+# Pricing
 
 
 def charged_units(rate: Rate, units: int) -> int:
@@ -291,3 +258,9 @@ def say_price(rate: Rate) -> str:
 def format_all_hours(hours: Iterable[Hours]) -> str:
     """Hours as price books write them: ``mon-fri 08:00-18:00; sat 09:00-12:00``."""
     return "; ".join(map(format_hours, hours))
+
+
+def parse_all_hours(text: str) -> tuple[Hours, ...]:
+    """Read what `format_all_hours` writes, in any order; raises `BadHours`. Empty text is none: always."""
+    hours = (parse_hours(piece) for piece in text.split(";") if piece.strip())
+    return tuple(sorted(hours, key=lambda one: (sorted(one.days), one.begin, one.end)))

@@ -7,37 +7,65 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from onecard.catalogue.actions import import_price_book
-from onecard.catalogue.model import PriceBook
-from onecard.catalogue.rules import PriceList, read_csv_price_list, read_toml_price_list
+from onecard.catalogue.model import (
+    Explanation,
+    PriceBook,
+    PriceList,
+    Rate,
+    RateChange,
+    Tariff,
+    UsageKind,
+    Use,
+)
+from onecard.catalogue.reading import read_csv_price_list, read_toml_price_list
+from onecard.catalogue.rules import (
+    compare,
+    explain,
+    find_book,
+    find_rate,
+    next_change,
+    say_price,
+    say_use,
+    zone_of,
+)
 from onecard.catalogue.store import load_tariff
-from onecard.cli.command import desk_command, new_group
+from onecard.cli.command import desk_command, new_group, plain_command
 from onecard.cli.desk import Desk
-from onecard.cli.failures import Misuse, accept
+from onecard.cli.failures import Failure, Misuse, accept
+from onecard.cli.options import Options
 from onecard.cli.show import Answer, Table, say_time
-from onecard.values.money import parse_currency
+from onecard.lines.rules import default_time_zone
+from onecard.lines.store import find_line_of_number
+from onecard.switching.dialling import read_destination, read_sender
+from onecard.values.clock import SystemClock
+from onecard.values.money import Currency, Money, format_micros, parse_currency
+from onecard.values.phone import E164, country_of, parse_number
+from onecard.values.table import BadTable
 
 NOW = "now"
+ANY_CURRENCY = Currency("XXX")
+"""ISO 4217 for no currency: that of a CSV book that is only checked."""
 
 app = new_group("Price books.")
+
+_FILE_HELP = (
+    "CSV: usage,line_country,prefix,price,per (and zone,hours,first_block,next_block,setup,minimum); "
+    "or TOML with all in one file."
+)
+FileArgument = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help=_FILE_HELP),
+]
 
 
 @desk_command(app, "import")
 async def import_(
     desk: Desk,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="CSV: line_country,prefix,price_per_segment; or TOML: name, currency, effective_from "
-            "and [[text]] tables with the same three.",
-        ),
-    ],
+    file: FileArgument,
     name: Annotated[
         str | None,
         typer.Option(
@@ -61,29 +89,227 @@ async def import_(
 ) -> Answer:
     """Import a price book: the rates of one currency from an instant on. A book is never changed."""
     instant = desk.at if effective_from == NOW else _parse_instant(effective_from)
-    if file.suffix.lower() == ".toml":
+    if _is_toml(file):
         if name or currency:
             raise Misuse("a book in TOML form has its own name and currency")
         prices = read_toml_price_list(file.read_text(encoding="utf-8"))
         prices = replace(prices, effective_from=instant or prices.effective_from)
     else:
-        prices = _read_csv(desk, file, name, currency, instant or desk.at)
+        money = parse_currency(currency) if currency else desk.config.operator.money
+        prices = _read_csv(file, money, instant or desk.at, name)
     book = accept(await import_price_book(desk.connection, desk.at, actor=desk.actor, prices=prices))
-    since = say_time(book.effective_from, desk.zone)
-    said = f"price book {book.id} ({book.name}): {len(book.text_rates)} rates in {book.currency} from {since}"
-    return Answer(_describe(book, in_effect=book.effective_from <= desk.at), [said], desk.zone)
+    said = f"price book {book.id} ({prices.name}): {_say_contents(book.prices)} in {prices.currency}"
+    since = say_time(prices.effective_from, desk.zone)
+    in_effect = prices.effective_from <= desk.at
+    return Answer(_describe(book, in_effect=in_effect), [f"{said} from {since}"], desk.zone)
 
 
-def _read_csv(
-    desk: Desk, file: Path, name: str | None, currency: str | None, effective_from: datetime
-) -> PriceList:
+@plain_command(app, "check")
+def check(_: Options, file: FileArgument) -> Answer:
+    """Read a price book without importing it, and say what is in it, or all that is wrong with it."""
+    try:
+        prices = _read_file(file, ANY_CURRENCY, SystemClock().now())
+    except BadTable as bad:
+        problems = [{"place": problem.place, "reason": problem.reason} for problem in bad.problems]
+        return Answer({"good": False, "problems": problems}, list(map(str, bad.problems)), is_good=False)
+    contents = {"rates": len(prices.rates), "networks": len(prices.zones), "plans": len(prices.plans)}
+    return Answer({"good": True, **contents}, [f"the price book is good: {_say_contents(prices)}"])
+
+
+@desk_command(app, "list")
+async def list_(desk: Desk) -> Answer:
+    """List the price books, the latest first, and which of them are in effect."""
+    tariff = await load_tariff(desk.connection)
+    rows = [
+        _describe(book, in_effect=find_book(tariff, book.prices.currency, desk.at) is book)
+        for book in tariff.books
+    ]
+    columns = ("book", "name", "currency", "effective_from", "in_effect", "rates", "plans")
+    table = Table(columns, rows, empty="there is no price book: import one with `onecard tariff import FILE`")
+    return Answer({"books": rows}, [table], desk.zone)
+
+
+@desk_command(app, "diff")
+async def diff(
+    desk: Desk,
+    one: Annotated[
+        str,
+        typer.Argument(metavar="BOOK", help="A file, or the id of a price book."),
+    ],
+    other: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NEWER]",
+            help="A file or id to compare it with; else BOOK is compared with what is in effect.",
+        ),
+    ] = None,
+) -> Answer:
+    """Compare two price books rate by rate: what came, what went, and what has another price."""
+    tariff = await load_tariff(desk.connection)
+    first = _find_prices(desk, tariff, one)
+    if other is None:
+        old, new = _get_prices_in_effect(desk, tariff, first), first
+    else:
+        old, new = first, _find_prices(desk, tariff, other)
+    rows = [_describe_change(change) for change in compare(old, new)]
+    table = Table(("change", "rate", "old", "new"), rows, empty="no rate differs")
+    return Answer({"old": old.name, "new": new.name, "changes": rows}, [table], desk.zone)
+
+
+@desk_command(app, "price")
+async def price(
+    desk: Desk,
+    usage: Annotated[UsageKind, typer.Argument(metavar="USAGE", help="text, call_out, call_in or data.")],
+    line: Annotated[str, typer.Argument(metavar="LINE", help="The number of the line, as +16045550100.")],
+    far: Annotated[
+        str, typer.Argument(metavar="[FAR]", help="The far end, as dialled from the line; not for data.")
+    ] = "",
+    segments: Annotated[
+        int | None, typer.Option("--segments", metavar="COUNT", min=1, help="Of a text; 1 unless given.")
+    ] = None,
+    seconds: Annotated[
+        int | None, typer.Option("--seconds", metavar="COUNT", min=0, help="Of a call; 60 unless given.")
+    ] = None,
+    octets: Annotated[
+        int | None, typer.Option("--octets", metavar="COUNT", min=0, help="Of data; 1000000 unless given.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="INSTANT", help="When; now unless given.")] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option("--zone", metavar="ZONE", help="The roaming zone of the card; home unless given."),
+    ] = None,
+    network: Annotated[
+        str,
+        typer.Option("--network", metavar="MCCMNC", help="The network of the card, in place of its zone."),
+    ] = "",
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="CURRENCY", help="Of the account; the operator's own.")
+    ] = None,
+) -> Answer:
+    """Say what a text, a call or data would cost, and by which rule."""
+    if zone and network:
+        raise Misuse("where the card is, is said by --zone or by --network")
+    units = _read_units(usage, segments, seconds, octets)
+    instant = _parse_instant(at) or desk.at
+    money = parse_currency(currency) if currency else desk.config.operator.money
+    tariff = await load_tariff(desk.connection)
+    use = await _read_use(desk, usage, money, line, far)
+    use = msgspec.structs.replace(use, zone=zone or zone_of(tariff, money, network, instant))
+    listed = find_rate(tariff, use, instant)
+    if listed is None:
+        raise Failure("no_rate", "no rate covers this: it would be refused; see `onecard tariff list`")
+    return _explain(desk, explain(listed, units), use, next_change(tariff, use, instant))
+
+
+def _explain(desk: Desk, explanation: Explanation, use: Use, change: datetime | None) -> Answer:
+    """The price, the rule, and until when it holds."""
+    document = {
+        "price": Money(explanation.price_micros, explanation.currency),
+        "zone": use.zone,
+        "explanation": explanation.as_text(),
+        "rule": msgspec.to_builtins(explanation),
+        "until": change,
+    }
+    said = [explanation.as_text()]
+    if change:
+        said.append(f"until {say_time(change, desk.zone)}")
+    return Answer(document, said, desk.zone)
+
+
+_UNIT_OPTIONS = {
+    UsageKind.TEXT: ("--segments", 1),
+    UsageKind.CALL_OUT: ("--seconds", 60),
+    UsageKind.CALL_IN: ("--seconds", 60),
+    UsageKind.DATA: ("--octets", 1_000_000),
+}
+
+
+def _read_units(usage: UsageKind, segments: int | None, seconds: int | None, octets: int | None) -> int:
+    given = {"--segments": segments, "--seconds": seconds, "--octets": octets}
+    option, units = _UNIT_OPTIONS[usage]
+    wrong = [name for name, value in given.items() if value is not None and name != option]
+    if wrong:
+        raise Misuse(f"{usage} is counted by {option}, not by {wrong[0]}")
+    value = given[option]
+    return units if value is None else value
+
+
+async def _read_use(desk: Desk, usage: UsageKind, currency: Currency, number: str, far: str) -> Use:
+    """The use of a line: of a line that there is with its own time zone, else with that of its number."""
+    msisdn = parse_number(number)
+    country = country_of(msisdn)
+    if country is None:
+        raise Failure("bad_input", f"{msisdn} is not a number of any country's plan")
+    if (usage is UsageKind.DATA) is bool(far):
+        raise Misuse("a text or a call has a far end, data has none")
+    if usage is UsageKind.CALL_IN:
+        far = read_sender(far, country)
+    elif far:
+        far = read_destination(far, country)
+    return Use(usage, currency, country, await _find_time_zone(desk, msisdn), far)
+
+
+async def _find_time_zone(desk: Desk, msisdn: E164) -> str:
+    line = await find_line_of_number(desk.connection, msisdn)
+    return line.time_zone if line else default_time_zone(msisdn)
+
+
+def _is_toml(file: Path) -> bool:
+    return file.suffix.lower() == ".toml"
+
+
+def _read_file(file: Path, currency: Currency, effective_from: datetime) -> PriceList:
+    if _is_toml(file):
+        return read_toml_price_list(file.read_text(encoding="utf-8"))
+    return _read_csv(file, currency, effective_from, None)
+
+
+def _read_csv(file: Path, currency: Currency, effective_from: datetime, name: str | None) -> PriceList:
     with file.open(encoding="utf-8", newline="") as lines:
         return read_csv_price_list(
-            lines,
-            name=name or file.stem,
-            currency=parse_currency(currency) if currency else desk.config.operator.money,
-            effective_from=effective_from,
+            lines, name=name or file.stem, currency=currency, effective_from=effective_from
         )
+
+
+def _find_prices(desk: Desk, tariff: Tariff, name: str) -> PriceList:
+    """A price list by the id of its book, or by its file."""
+    if name.isascii() and name.isdigit():
+        for book in tariff.books:
+            if book.id == int(name):
+                return book.prices
+        raise Failure("unknown_book", f"there is no price book {name}: see `onecard tariff list`")
+    file = Path(name)
+    return _read_file(file, ANY_CURRENCY if _is_toml(file) else desk.config.operator.money, desk.at)
+
+
+def _get_prices_in_effect(desk: Desk, tariff: Tariff, prices: PriceList) -> PriceList:
+    book = find_book(tariff, prices.currency, desk.at)
+    if book is None:
+        raise Failure("unknown_book", f"no price book in {prices.currency} is in effect to compare it with")
+    return book.prices
+
+
+def _describe_change(change: RateChange) -> dict[str, Any]:
+    kind = "changed" if change.old and change.new else "added" if change.new else "removed"
+    return {
+        "change": kind,
+        "rate": say_use(change.either),
+        "old": _say_whole_price(change.old),
+        "new": _say_whole_price(change.new),
+    }
+
+
+def _say_whole_price(rate: Rate | None) -> str | None:
+    if rate is None:
+        return None
+    setup = f", set-up {format_micros(rate.setup_micros)}" if rate.setup_micros else ""
+    minimum = f", at least {format_micros(rate.minimum_micros)}" if rate.minimum_micros else ""
+    return f"{say_price(rate)}{setup}{minimum}"
+
+
+def _say_contents(prices: PriceList) -> str:
+    contents = [(len(prices.rates), "rate"), (len(prices.zones), "network"), (len(prices.plans), "plan")]
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in contents if count)
 
 
 def _parse_instant(text: str | None) -> datetime | None:
@@ -98,26 +324,15 @@ def _parse_instant(text: str | None) -> datetime | None:
     return instant
 
 
-@desk_command(app, "list")
-async def list_(desk: Desk) -> Answer:
-    """List the price books, the latest first, and which of them are in effect."""
-    seen: set[str] = set()
-    rows = []
-    for book in (await load_tariff(desk.connection)).books:
-        in_effect = book.effective_from <= desk.at and book.currency not in seen
-        seen |= {book.currency} if in_effect else set()
-        rows.append(_describe(book, in_effect=in_effect))
-    columns = ("book", "name", "currency", "effective_from", "in_effect", "rates")
-    table = Table(columns, rows, empty="there is no price book: import one with `onecard tariff import FILE`")
-    return Answer({"books": rows}, [table], desk.zone)
-
-
 def _describe(book: PriceBook, *, in_effect: bool) -> dict[str, Any]:
+    prices = book.prices
     return {
         "book": book.id,
-        "name": book.name,
-        "currency": book.currency,
-        "effective_from": book.effective_from,
+        "name": prices.name,
+        "currency": prices.currency,
+        "effective_from": prices.effective_from,
         "in_effect": in_effect,
-        "rates": len(book.text_rates),
+        "rates": len(prices.rates),
+        "networks": len(prices.zones),
+        "plans": len(prices.plans),
     }

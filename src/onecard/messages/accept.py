@@ -238,8 +238,8 @@ class TextAcceptor:
         envelope = Envelope(decision.source, decision.destination, arrival.content)
         text = await self._new_text(decision.entry, arrival.link, decision.link, envelope, now, arrival)
         if isinstance(decision, FromCard):
-            rate = f"{decision.rate.line_country}/{decision.rate.prefix}"
-            terms = _Terms(Direction.FROM_CARD, decision.far, rate, decision.price_micros)
+            why = decision.explanation.as_text()
+            terms = _Terms(Direction.FROM_CARD, decision.far, why, decision.price_micros)
         else:
             terms = _Terms(Direction.TO_CARD, decision.far)
         outcome = await self._store(text, decision.entry, decision.line, terms)

@@ -17,12 +17,12 @@ SIMS, CANADIAN_NUMBERS, CHINESE_NUMBERS = 5, 5, 10
 ICCID_BEGIN = "89302990"
 IMSI_BEGIN = "302990"
 PRICES = """\
-line_country,prefix,price_per_segment
-CA,1,0.05
-CA,86,0.15
-CA,881,12.50
-CN,86,0.10
-CN,short,0.02
+usage,line_country,prefix,price,per
+text,CA,1,0.05,segment
+text,CA,86,0.15,segment
+text,CA,881,12.50,segment
+text,CN,86,0.10,segment
+text,CN,short,0.02,segment
 """
 """Of texts from Canadian numbers to North America, China and satellite phones; from Chinese ones to China only."""
 

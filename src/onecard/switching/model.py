@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from onecard.cards.model import Card
-from onecard.catalogue.model import TextRate
+from onecard.catalogue.model import Explanation
 from onecard.lines.model import Line
 from onecard.values.address import Address
 from onecard.values.language import Language
@@ -81,8 +81,12 @@ class FromCard:
     source: Address
     destination: Address
     far: str
-    rate: TextRate
-    price_micros: int
+    explanation: Explanation
+    """What the text costs, and by which rate."""
+
+    @property
+    def price_micros(self) -> int:
+        return self.explanation.price_micros
 
 
 @dataclass(frozen=True, slots=True)

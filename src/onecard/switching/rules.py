@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from onecard.catalogue.model import Tariff
-from onecard.catalogue.rules import find_text_rate, price_text
+from onecard.catalogue.model import Tariff, UsageKind, Use
+from onecard.catalogue.rules import explain, find_rate
 from onecard.lines.model import Line, Usage
 from onecard.lines.rules import is_blocked, takes
 from onecard.switching.dialling import read_destination, read_dialled, read_sender, show_sender
@@ -139,8 +139,9 @@ def decide_text_from_card(
 def _priced(
     entry: CardEntry, line: Line, number: E164 | str, segments: int, setting: Setting, at: datetime
 ) -> FromCard | TextRefusal:
-    rate = find_text_rate(setting.tariff, entry.currency, line.country, number, at)
-    if rate is None:
+    use = Use(UsageKind.TEXT, entry.currency, line.country, line.time_zone, number)
+    listed = find_rate(setting.tariff, use, at)
+    if listed is None:
         return TextRefusal.NO_RATE
     link = setting.routes.link_for_line(line.msisdn)
     if link is None:
@@ -152,6 +153,5 @@ def _priced(
         source=international(line.msisdn),
         destination=international(number) if number.startswith("+") else unknown(number),
         far=number,
-        rate=rate,
-        price_micros=price_text(rate, segments),
+        explanation=explain(listed, segments),
     )

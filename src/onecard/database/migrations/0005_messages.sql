@@ -14,7 +14,7 @@ CREATE TABLE message (
     far text NOT NULL,               -- the far number, masked
     segments smallint NOT NULL,
     price_micros bigint NOT NULL,
-    rate text NOT NULL,              -- which rate gave the price
+    rate text NOT NULL,              -- how the price came about, in one line
     state smallint NOT NULL,         -- messages.model.TextState
     attempts smallint NOT NULL DEFAULT 0,
     last_status bigint,              -- what the next hop last answered (SMPP 3.4 section 5.1.3)
