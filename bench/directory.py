@@ -9,7 +9,7 @@ from time import perf_counter
 from bench import Figure
 from onecard.cards.model import Card, CardState
 from onecard.lines.model import Line
-from onecard.switching.directory import Directory
+from onecard.switching.directory import Directory, Key
 from onecard.switching.model import CardEntry
 from onecard.values.card import Iccid, Imsi
 from onecard.values.language import Language
@@ -82,7 +82,7 @@ def _zone(name: str) -> str:
     return str(name.encode(), "ascii")
 
 
-async def _load_nothing(_: E164) -> CardEntry | None:
+async def _load_nothing(_: Key) -> CardEntry | None:
     return None
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from onecard.switching.directory import Directory
+from onecard.switching.directory import Directory, Key
 from onecard.switching.model import CardEntry
 from onecard.values.phone import E164
 from switching.entries import make_entry, msisdn_of
@@ -19,17 +19,17 @@ class Book:
 
     def __init__(self, *entries: CardEntry) -> None:
         self.entries = {entry.card.id: entry for entry in entries}
-        self.read: Counter[E164] = Counter()
+        self.read: Counter[Key] = Counter()
         self.open = asyncio.Event()
         self.open.set()
         self.fails: Exception | None = None
 
-    async def load(self, msisdn: E164) -> CardEntry | None:
-        self.read[msisdn] += 1
+    async def load(self, key: Key) -> CardEntry | None:
+        self.read[key] += 1
         if self.fails:
             raise self.fails
         found = next(
-            (entry for entry in self.entries.values() if any(line.msisdn == msisdn for line in entry.lines)),
+            (entry for entry in self.entries.values() if any(line.msisdn == key for line in entry.lines)),
             None,
         )
         await self.open.wait()

@@ -32,6 +32,11 @@ class EntryKind(IntEnum):
     """(+unused, -held): what was used of a hold is paid, the rest is available again."""
     RELEASE = 9
     """(+x, -x): money no longer set aside."""
+    USAGE_CHARGE = 10
+    USAGE_REFUND = 11
+    ALLOWANCE_GIVEN = 12
+    ALLOWANCE_ENDED = 13
+    PLAN_FEE = 14
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False):

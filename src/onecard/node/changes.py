@@ -32,6 +32,8 @@ class ChangeTail:
         self._pool = pool
         self._directory = directory
         self._reload_tariff = reload_tariff
+        self.on_account: list[Callable[[int], None]] = []
+        """Called with the id of an account that has more, or other, means to pay with than this node knows."""
         self._hint = asyncio.Event()
         self._from = ""
 
@@ -73,11 +75,17 @@ class ChangeTail:
             OLDEST_OPEN
         )  # before the rows: what commits between is seen again
         for row in await borrowed.fetch(LOOK, self._from):
-            if row["kind"] == "card":
-                self._directory.forget(row["key"])
-            else:
-                await self._reload_tariff(borrowed)
+            await self._take(borrowed, row["kind"], row["key"])
         self._from = oldest_open
+
+    async def _take(self, borrowed: Connection, kind: str, key: int) -> None:
+        if kind == "card":
+            self._directory.forget(key)
+        elif kind == "account":
+            for tell in self.on_account:
+                tell(key)
+        else:
+            await self._reload_tariff(borrowed)
 
     def _heard(self, *_: object) -> None:
         self._hint.set()

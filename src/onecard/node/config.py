@@ -156,6 +156,59 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Route(self.name, self.role, tuple(self.numbers), tuple(self.cards))
 
 
+class DiameterConnect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A Diameter peer that we call."""
+
+    address: str
+    tls: bool = False
+    tls_ca: str | None = None
+    tls_name: str | None = None
+
+
+class DiameterPeer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A neighbour in the Diameter network, known by its Origin-Host."""
+
+    host: str
+    realm: str | None = None
+    """None: any."""
+    allow: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
+    tls_required: bool = False
+    connect: DiameterConnect | None = None
+    requests_most: int = 1000
+    """Requests without an answer; over it the peer is told that we are too busy."""
+
+
+class Diameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Our own Diameter node."""
+
+    host: str
+    realm: str
+    listen: str = "127.0.0.1:3868"
+    tls: Tls | None = None
+    sctp: bool = False
+    """Listen over SCTP too, where the kernel has it."""
+    peers: list[DiameterPeer] = []
+
+
+class FinalUnitWish(Enum):
+    """What becomes of a service when its last units are used up (RFC 8506 section 5.6)."""
+
+    TERMINATE = "terminate"
+    REDIRECT = "redirect"
+    RESTRICT = "restrict"
+
+
+class Charging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How credit control answers."""
+
+    final_unit: FinalUnitWish = FinalUnitWish.TERMINATE
+    redirect_to: str | None = None
+    """The URL of the page where money can be added."""
+    restrict_filters: list[str] = []
+    """IPFilterRules of what stays open."""
+    quota_holding_seconds: int | None = None
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -163,6 +216,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     texts: Texts = Texts()
     smpp: Smpp = Smpp()
     http: Http = Http()
+    diameter: Diameter | None = None
+    charging: Charging = Charging()
     links: list[Link] = []
     node: str = "onecard-1"
     master_key_file: str | None = None
@@ -204,6 +259,7 @@ def check_config(config: Config) -> list[str]:
         *_check_operator(config.operator),
         *_check_addresses(config),
         *_check_names(config.links),
+        *_check_diameter(config),
         *(
             problem
             for place, link in enumerate(config.links)
@@ -231,6 +287,8 @@ def _check_operator(operator: Operator) -> Iterator[str]:
 
 def _check_addresses(config: Config) -> Iterator[str]:
     addresses = {"smpp.listen": config.smpp.listen, "http.listen": config.http.listen}
+    if config.diameter:
+        addresses["diameter.listen"] = config.diameter.listen
     if config.smpp.tls:
         addresses["smpp.tls.listen"] = config.smpp.tls.listen
         for place, file in (("certificate", config.smpp.tls.certificate), ("key", config.smpp.tls.key)):
@@ -256,6 +314,30 @@ def parse_address(address: str) -> tuple[str, int]:
     return bare, int(port)
 
 
+def _check_diameter(config: Config) -> Iterator[str]:
+    wish, charging = config.charging.final_unit, config.charging
+    if wish is FinalUnitWish.REDIRECT and not charging.redirect_to:
+        yield "charging.redirect_to: must be given where final_unit is redirect"
+    if wish is FinalUnitWish.RESTRICT and not charging.restrict_filters:
+        yield "charging.restrict_filters: must be given where final_unit is restrict"
+    seen: set[str] = set()
+    for place, peer in enumerate(config.diameter.peers if config.diameter else []):
+        if peer.host.lower() in seen:
+            yield f"diameter.peers[{place}].host: {peer.host!r} is used twice"
+        seen.add(peer.host.lower())
+        if peer.connect:
+            yield from _check_address(f"diameter.peers[{place}].connect.address", peer.connect.address)
+        yield from _check_networks(f"diameter.peers[{place}].allow", peer.allow)
+
+
+def _check_networks(place: str, networks: list[str]) -> Iterator[str]:
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            yield f"{place}: {error}"
+
+
 def _check_names(links: list[Link]) -> Iterator[str]:
     for attribute in ("name", "system_id"):
         seen: set[str] = set()
@@ -275,11 +357,7 @@ def _check_link(link: Link, place: str) -> Iterator[str]:
         yield from _check_hash(link.password_hash, place)
     if link.connect is not None:
         yield from _check_address(f"{place}.connect.address", link.connect.address)
-    for network in link.allow:
-        try:
-            ip_network(network)
-        except ValueError as error:
-            yield f"{place}.allow: {error}"
+    yield from _check_networks(f"{place}.allow", link.allow)
     yield from _check_routes(link, place)
     if min(link.window_in, link.window_out, link.sessions_most) < 1:
         yield f"{place}: windows and sessions_most must be at least 1"

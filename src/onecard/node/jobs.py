@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from onecard.charging.actions import CreditControl
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
 from onecard.gateways.smpp.link import Exchange, Link
 from onecard.lines.actions import refuse_expired_applications, release_numbers
@@ -32,11 +33,19 @@ STATUS = """
 class Jobs:
     """The jobs of one node. Any node may do each of them: they are safe to do twice."""
 
-    def __init__(self, pool: Pool, config: Config, links: Mapping[str, Link], exchange: Exchange) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        config: Config,
+        links: Mapping[str, Link],
+        exchange: Exchange,
+        control: CreditControl,
+    ) -> None:
         self._pool = pool
         self._config = config
         self._links = links
         self._exchange = exchange
+        self._control = control
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -56,6 +65,7 @@ class Jobs:
             await self._tell_status(borrowed)
             while await refuse_expired_applications(borrowed, now, actor="onecard"):
                 pass
+            await self._control.expire()
             await release_numbers(borrowed, now, actor="onecard")
             await borrowed.execute("DELETE FROM change WHERE at < $1", now - CHANGES_AGE)
 

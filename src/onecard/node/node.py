@@ -16,6 +16,7 @@ import structlog
 from onecard.cards.actions import activate_card
 from onecard.catalogue.model import Tariff
 from onecard.catalogue.store import load_tariff
+from onecard.charging.actions import CreditControl
 from onecard.database.migrations import pending
 from onecard.database.pool import Connection, Database, Pool, connection
 from onecard.gateways.http.app import make_app
@@ -28,21 +29,23 @@ from onecard.gateways.smpp.link import Link as SmppLink
 from onecard.gateways.smpp.server import SmppServer
 from onecard.gateways.smpp.session import SessionSettings
 from onecard.ledger.store import list_parts
-from onecard.lines.store import find_card_with_lines
+from onecard.lines.store import find_card_with_lines, find_card_with_lines_by_sim
 from onecard.messages.accept import TextAcceptor, TextLimits
 from onecard.messages.commands import CommandDesk
 from onecard.messages.handover import Handover
 from onecard.messages.queues import Queues
 from onecard.messages.upkeep import Upkeep
 from onecard.node.changes import ChangeTail
-from onecard.node.config import Bind, Config, Connect, Link, parse_address, passwords
+from onecard.node.config import Bind, Config, Connect, Link, Tls, parse_address, passwords
+from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
-from onecard.switching.directory import Directory
+from onecard.switching.directory import Directory, Key
 from onecard.switching.model import CardEntry
 from onecard.switching.rules import Routes, Setting
+from onecard.values.card import Imsi
 from onecard.values.clock import Clock, SystemClock
 from onecard.values.phone import E164
 
@@ -62,6 +65,7 @@ class Addresses:
     smpp: str
     smpp_tls: str | None
     http: str
+    diameter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Node:
     queues: Queues
     upkeep: Upkeep
     links: Mapping[str, SmppLink]
+    control: CreditControl
 
 
 @asynccontextmanager
@@ -94,7 +99,9 @@ async def run_node(
     async with AsyncExitStack() as stack:
         parts = await _check_database(database.pool, master)
         await stack.enter_async_context(_single(database, config.node))
-        exchange, directory, upkeep = await _assemble(config, database.pool, parts, master, clock, stack)
+        exchange, directory, upkeep, control, tail = await _assemble(
+            config, database.pool, parts, master, clock, stack
+        )
         links = {link.name: SmppLink(_link_settings(link), exchange) for link in config.links}
         check = PasswordCheck()
         routes = exchange.acceptor.setting.routes
@@ -112,8 +119,14 @@ async def run_node(
         )
         stack.push_async_callback(server.close)
         addresses = await _listen(config, server, web_address)
+        if config.diameter is not None:
+            tls = _tls_context(config.diameter.tls) if config.diameter.tls else None
+            running = run_diameter(config.diameter, config.charging, control, tls=tls)
+            diameter, desk = await stack.enter_async_context(running)
+            addresses = replace(addresses, diameter=diameter)
+            tail.on_account.append(desk.reauthorize)
         _bind_to_peers(config, links, peer_passwords, stack)
-        jobs = Jobs(database.pool, config, links, exchange)
+        jobs = Jobs(database.pool, config, links, exchange, control)
         await stack.enter_async_context(_running(upkeep.run(), jobs.run()))
         log.info("onecard is up", node=config.node, smpp=addresses.smpp, http=addresses.http)
         yield Node(
@@ -126,6 +139,7 @@ async def run_node(
             exchange.queues,
             upkeep,
             links,
+            control,
         )
 
 
@@ -157,8 +171,8 @@ async def _single(database: Database, node: str) -> AsyncIterator[None]:
 
 async def _assemble(
     config: Config, pool: Pool, parts: list[int], master: MasterKey, clock: Clock, stack: AsyncExitStack
-) -> tuple[Exchange, Directory, Upkeep]:
-    """Make the parts of the exchange of texts; each is closed after those that use it."""
+) -> tuple[Exchange, Directory, Upkeep, CreditControl, ChangeTail]:
+    """Make the parts that texts and charging go through; each is closed after those that use it."""
     directory = Directory(partial(_load_card, pool), cards_most=config.directory_cards_most)
     body_keys = BodyKeys(pool, master)
     queues = Queues(config.node, most=config.texts.queue_most)
@@ -178,7 +192,17 @@ async def _assemble(
         activate=partial(_activate, pool, directory, clock),
         limits=limits,
     )
+    control = CreditControl(
+        pool,
+        parts,
+        setting=lambda: acceptor.setting,
+        directory=directory,
+        body_keys=body_keys,
+        clock=clock,
+    )
+    stack.push_async_callback(control.close)
     tail = ChangeTail(pool, directory, partial(_load_tariff, acceptor))
+    tail.on_account.append(control.forget_account)
     await tail.begin()
     async with connection(pool) as borrowed:
         await _load_tariff(acceptor, borrowed)
@@ -198,12 +222,15 @@ async def _assemble(
         validity_most=limits.validity_most,
     )
     await upkeep.begin()
-    return Exchange(acceptor, handover, queues, clock), directory, upkeep
+    return Exchange(acceptor, handover, queues, clock), directory, upkeep, control, tail
 
 
-async def _load_card(pool: Pool, msisdn: E164) -> CardEntry | None:
+async def _load_card(pool: Pool, key: Key) -> CardEntry | None:
     async with connection(pool) as borrowed:
-        found = await find_card_with_lines(borrowed, msisdn)
+        if key.startswith("+"):
+            found = await find_card_with_lines(borrowed, E164(key))
+        else:
+            found = await find_card_with_lines_by_sim(borrowed, imsi=Imsi(key))
     return CardEntry(*found) if found and found.lines else None
 
 
@@ -244,13 +271,18 @@ async def _listen(config: Config, server: SmppServer, http: str) -> Addresses:
     smpp = f"{host}:{await server.listen(host, port)}"
     if config.smpp.tls is None:
         return Addresses(smpp, None, http)
+    tls_host, tls_port = parse_address(config.smpp.tls.listen)
+    context = _tls_context(config.smpp.tls)
+    return Addresses(smpp, f"{tls_host}:{await server.listen(tls_host, tls_port, context)}", http)
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(config.smpp.tls.certificate, config.smpp.tls.key)
+        context.load_cert_chain(tls.certificate, tls.key)
     except (ssl.SSLError, OSError) as error:
-        raise NotReady(f"smpp.tls: the certificate or its key cannot be used: {error}") from None
-    tls_host, tls_port = parse_address(config.smpp.tls.listen)
-    return Addresses(smpp, f"{tls_host}:{await server.listen(tls_host, tls_port, context)}", http)
+        raise NotReady(f"the certificate {tls.certificate} or its key cannot be used: {error}") from None
+    return context
 
 
 _MODES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -35,7 +36,18 @@ async def serve(config: Config, *, directory: Path | None, database_url: str | N
     with _stop_signals() as stopped:
         master = load_master_key(master_key_file(config, directory))
         async with _open(database_url, directory) as database, run_node(config, database, master):
+            _collect_seldom()
             await stopped.wait()
+
+
+def _collect_seldom() -> None:
+    """Let the collector of cycles look less often: what a node keeps in memory, it keeps for long.
+
+    Looking through it at the usual rate took an eighth of the time of a charging request.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @asynccontextmanager

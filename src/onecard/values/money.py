@@ -9,6 +9,30 @@ from typing import NewType
 Currency = NewType("Currency", str)
 """An ISO 4217 alphabetic code, e.g. ``CAD``."""
 
+NUMERIC_CODES = {
+    "AUD": 36,
+    "CAD": 124,
+    "CHF": 756,
+    "CNY": 156,
+    "EUR": 978,
+    "GBP": 826,
+    "HKD": 344,
+    "IDR": 360,
+    "INR": 356,
+    "JPY": 392,
+    "KRW": 410,
+    "MOP": 446,
+    "MYR": 458,
+    "NZD": 554,
+    "PHP": 608,
+    "SGD": 702,
+    "THB": 764,
+    "TWD": 901,
+    "USD": 840,
+    "VND": 704,
+}
+"""ISO 4217 numbers of the currencies that operators here charge in; signalling protocols name them so."""
+
 MICROS = 1_000_000
 MOST_MICROS = 2**62
 """No amount may be larger than this, so that sums of two always fit PostgreSQL's bigint."""

@@ -22,7 +22,7 @@ CREATE TABLE node (
 CREATE TABLE change (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    kind text NOT NULL,  -- card | tariff
+    kind text NOT NULL,  -- card | account | tariff
     key bigint NOT NULL,
     at timestamptz NOT NULL
 );

@@ -36,7 +36,12 @@ INSERT INTO entry_kind (kind, name, counter_role) VALUES
     (6, 'text_refund', 'revenue'),
     (7, 'hold', 'revenue'),
     (8, 'settle', 'revenue'),
-    (9, 'release', 'revenue');
+    (9, 'release', 'revenue'),
+    (10, 'usage_charge', 'revenue'),
+    (11, 'usage_refund', 'revenue'),
+    (12, 'allowance_given', 'funding'),
+    (13, 'allowance_ended', 'funding'),
+    (14, 'plan_fee', 'revenue');
 
 -- The journal. The entries of a batch sum to zero in each currency. The key is all there is: another index, or a
 -- foreign key, costs every charge; `onecard db check` proves what they would have enforced.
@@ -250,5 +255,62 @@ BEGIN
         PERFORM ledger_balance(p_part, p_at, v_batch, v_each.currency, v_each.role, v_each.amount);
         RETURN v_each.status;
     END;
+END
+$$;
+
+-- As ledger_post, for requests that change several accounts at once: those of one p_group (1, 2, ... in order) are
+-- posted together or not at all. Answers NULL when all groups were posted, else a status for each group; that of a
+-- group is the highest of its requests.
+CREATE FUNCTION ledger_post_groups(
+    p_part integer, p_at timestamptz, p_group integer[], p_account bigint[], p_event uuid[], p_kind smallint[],
+    p_available bigint[], p_held bigint[], p_hash bigint[], p_memo text[]
+) RETURNS smallint[]
+LANGUAGE plpgsql
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_batch bigint;
+    v_count integer := p_group[cardinality(p_group)];
+    v_status smallint[] := array_fill(0::smallint, ARRAY[v_count]);
+    v_first integer := 1;
+    v_last integer;
+    v_each record;
+    v_currency text[];
+    v_role text[];
+    v_amount bigint[];
+BEGIN
+    PERFORM pg_advisory_xact_lock(1818584167, p_part);
+    v_batch := nextval('ledger_batch_id');
+    BEGIN
+        IF ledger_post_together(p_part, p_at, v_batch, p_account, p_event, p_kind, p_available, p_held, p_hash,
+                                p_memo) IS NULL THEN
+            RETURN NULL;
+        END IF;
+        RAISE EXCEPTION USING ERRCODE = 'OC001';  -- somebody cannot pay: undo it all, and go group by group
+    EXCEPTION WHEN unique_violation OR SQLSTATE 'OC001' THEN
+    END;
+    WHILE v_first <= cardinality(p_group) LOOP
+        v_last := v_first;
+        WHILE p_group[v_last + 1] = p_group[v_first] LOOP
+            v_last := v_last + 1;
+        END LOOP;
+        BEGIN
+            v_each := ledger_post_each(p_part, p_at, v_batch, NULL, p_account[v_first:v_last],
+                                       p_event[v_first:v_last], p_kind[v_first:v_last],
+                                       p_available[v_first:v_last], p_held[v_first:v_last],
+                                       p_hash[v_first:v_last], p_memo[v_first:v_last]);
+            v_status[p_group[v_first]] := (SELECT max(s) FROM unnest(v_each.status) s);
+            IF v_status[p_group[v_first]] > 1 THEN
+                RAISE EXCEPTION USING ERRCODE = 'OC001';
+            END IF;
+            v_currency := v_currency || v_each.currency;
+            v_role := v_role || v_each.role;
+            v_amount := v_amount || v_each.amount;
+        EXCEPTION WHEN SQLSTATE 'OC001' THEN  -- this group is undone; its status stays
+        END;
+        v_first := v_last + 1;
+    END LOOP;
+    PERFORM ledger_balance(p_part, p_at, v_batch, v_currency, v_role, v_amount);
+    RETURN v_status;
 END
 $$;

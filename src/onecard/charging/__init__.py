@@ -1,0 +1,1 @@
+"""Credit control: reserve, extend, settle, expire. No unit is served that is not paid, none is paid twice."""

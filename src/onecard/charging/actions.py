@@ -1,0 +1,448 @@
+"""Answer credit control: find the line and its rates, decide, write, and answer once it is durable.
+
+    request -> directory -> switching (whose line) -> rates -> rules (settle, grant) -> batch (money + session)
+
+A decision is first made on what this node remembers of the account. When it would not be a full grant, or the ledger
+finds that the account cannot pay, it is made again on what the account really has. Two requests of one session are
+decided one after the other; a node that was overtaken by another notices it by the session's version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Generic, TypeVar
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from onecard.catalogue.model import HOME, ListedRate, Use
+from onecard.catalogue.rules import find_rate, next_change, price, zone_of
+from onecard.charging import rules, store
+from onecard.charging.model import (
+    Allowance,
+    Answer,
+    Ask,
+    Grant,
+    Movement,
+    Operation,
+    Purse,
+    Request,
+    Result,
+    Session,
+    Written,
+)
+from onecard.charging.store import ChargeStatus
+from onecard.database.batch import BatchWriter, QueueFull, WriterClosed
+from onecard.database.pool import DatabaseUnavailable, Pool
+from onecard.ledger.model import EntryKind
+from onecard.sealing.body_keys import BodyKeys
+from onecard.switching.directory import Directory
+from onecard.switching.model import CardEntry
+from onecard.switching.rules import Setting
+from onecard.switching.usage import UsageRefusal, decide_usage
+from onecard.values.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+TRIES = 5
+"""A decision that keeps being overtaken by others is given up: the network is told that we are busy."""
+REMEMBERED_MOST = 200_000
+EXPIRED_AT_ONCE = 500
+OPENING = (Operation.INITIAL, Operation.DEBIT, Operation.REFUND)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Memory(OrderedDict[K, V], Generic[K, V]):
+    """A bounded memory: the longest unset goes first. All that is in it is in the database too."""
+
+    def remember(self, key: K, value: V) -> None:
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > REMEMBERED_MOST:
+            self.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A session as this node last saw it: `session` is None when it is over."""
+
+    session: Session | None
+    number: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision, ready to be written."""
+
+    session: Session
+    is_open: bool
+    answer: Answer
+    movements: tuple[Movement, ...]
+    grants: tuple[Grant, ...]
+    cause: str
+
+
+class CreditControl:
+    """Answers the networks. One a node; made inside the running event loop."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        parts: Sequence[int],
+        *,
+        setting: Callable[[], Setting],
+        directory: Directory,
+        body_keys: BodyKeys,
+        clock: Clock,
+    ) -> None:
+        self._pool = pool
+        self._parts = tuple(parts)
+        self._setting = setting
+        self._directory = directory
+        self._body_keys = body_keys
+        self._clock = clock
+        self._sessions: Memory[str, Known] = Memory()
+        self._available: Memory[int, int] = Memory()
+        self._allowances: Memory[int, tuple[Allowance, ...]] = Memory()
+        self._open_of: dict[int, set[str]] = {}
+        self._turns: dict[str, asyncio.Event] = {}
+        self._writers = {
+            part: BatchWriter(partial(self._write_batch, part), most=500) for part in self._parts
+        }
+
+    async def close(self) -> None:
+        """Write all that was begun."""
+        for writer in self._writers.values():
+            await writer.close()
+
+    def forget_account(self, account_id: int) -> None:
+        """An account was topped up, or given an allowance, by somebody else."""
+        self._available.pop(account_id, None)
+        self._allowances.pop(account_id, None)
+
+    def open_sessions(self, account_id: int) -> tuple[str, ...]:
+        """The open sessions of an account that this node has answered: those to ask anew when it was topped up."""
+        return tuple(self._open_of.get(account_id, ()))
+
+    # ---- requests
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer a request; what it did is durable when this returns."""
+        try:
+            async with self._turn(request.session_id):
+                return await self._answer(request)
+        except (QueueFull, WriterClosed, DatabaseUnavailable) as error:
+            log.warning("a charging request was turned away", reason=repr(error))
+            return Answer(Result.BUSY)
+
+    async def _answer(self, request: Request) -> Answer:
+        must_look = False
+        for attempt in range(TRIES):
+            # A session that opens is new in all likelihood: if it is not, its version tells, and it is looked up.
+            is_new = attempt == 0 and request.operation in OPENING
+            known = self._sessions.get(request.session_id) if is_new else await self._find(request.session_id)
+            if known is not None and (settled := _answer_from(known, request)):
+                return settled
+            plan = await self._plan(request, known.session if known else None, must_look=must_look)
+            if isinstance(plan, Answer):
+                return plan
+            status = await self._write(plan)
+            if status is ChargeStatus.WRITTEN:
+                return plan.answer
+            if status is ChargeStatus.NO_ACCOUNT:
+                return Answer(Result.UNKNOWN_SUBSCRIBER)
+            must_look = status is ChargeStatus.INSUFFICIENT
+            self._sessions.pop(request.session_id, None)
+        return Answer(Result.BUSY)
+
+    async def expire(self) -> int:
+        """End sessions that were silent for too long and give back what they hold; returns how many."""
+        count = 0
+        for part in self._parts:
+            for session_id in await store.list_expired(self._pool, part, self._clock.now(), EXPIRED_AT_ONCE):
+                async with self._turn(session_id):
+                    count += await self._end_silent(session_id)
+        return count
+
+    async def _end_silent(self, session_id: str) -> bool:
+        self._sessions.pop(session_id, None)  # another node may have gone on with it
+        known = await self._find(session_id)
+        if known is None or known.session is None:
+            return False
+        now = self._clock.now()
+        ended, outcomes = rules.decide_session(
+            known.session, (), Purse(None), self._rates(known.session), now, ends=True
+        )
+        movements = rules.decide_movements(known.session, ended, outcomes)
+        plan = Plan(ended, False, known.answer, movements, (), "expired")
+        return await self._write(plan) is ChargeStatus.WRITTEN
+
+    # ---- deciding
+
+    async def _plan(self, request: Request, session: Session | None, *, must_look: bool) -> Plan | Answer:
+        now = self._clock.now()
+        opened = session or await self._open(request, now)
+        if isinstance(opened, Answer):
+            return opened
+        purse = await self._purse(opened, now, look=must_look)
+        plan = self._decide(request, session, opened, purse, now)
+        if not must_look and not (isinstance(plan, Plan) and _holds(plan)):
+            return await self._plan(request, session, must_look=True)
+        return plan
+
+    async def _open(self, request: Request, now: datetime) -> Session | Answer:
+        """A new session, with nothing held yet."""
+        if request.operation in (Operation.UPDATE, Operation.TERMINATE):
+            return Answer(Result.UNKNOWN_SESSION)
+        entry = await self._find_card(request)
+        if entry is None:
+            return Answer(Result.UNKNOWN_SUBSCRIBER)
+        setting = self._setting()
+        charged = decide_usage(
+            entry,
+            request.usage,
+            request.line or request.msisdn,
+            request.far,
+            service_code=setting.service_code,
+            at=now,
+        )
+        if isinstance(charged, UsageRefusal):
+            return Answer(Result.SERVICE_DENIED)
+        line = charged.line
+        at_home = entry.card.imsi.startswith(request.network)  # an IMSI begins with its network's MCC and MNC
+        zone = HOME if at_home else zone_of(setting.tariff, entry.currency, request.network, now)
+        use = Use(request.usage, entry.currency, line.country, line.time_zone, charged.far, zone)
+        card = entry.card
+        return Session(
+            request.session_id, 0, request.number, card.part, card.account_id, card.id, line.id, use, now
+        )
+
+    async def _find_card(self, request: Request) -> CardEntry | None:
+        for key in (request.msisdn, request.imsi):
+            if key is not None and (entry := await self._directory.find(key)):
+                return entry
+        return None
+
+    def _decide(
+        self, request: Request, before: Session | None, session: Session, purse: Purse, now: datetime
+    ) -> Plan | Answer:
+        rates = self._rates(session)
+        asks = request.asks or (Ask(),)
+        match request.operation:
+            case Operation.PRICE | Operation.BALANCE:
+                return _quote(request.operation, session, asks, purse, rates, now)
+            case Operation.REFUND:
+                return _refund(session, asks, rates, now)
+            case Operation.DEBIT:
+                decided = rules.decide_debit(session, asks, purse, rates, now)
+                if isinstance(decided, Result):
+                    return Answer(decided)
+            case _:
+                ends = request.operation is Operation.TERMINATE
+                decided = rules.decide_session(
+                    session, request.asks if ends else asks, purse, rates, now, ends=ends
+                )
+        after, outcomes = decided
+        grants = tuple(outcome.grant for outcome in outcomes)
+        refused = _refusal_of_all(grants) if before is None else None
+        if refused:
+            return Answer(refused)
+        return _plan_of(request, before, after, outcomes, grants)
+
+    def _rates(self, session: Session) -> rules.Rates:
+        tariff = self._setting().tariff
+
+        def at(moment: datetime) -> ListedRate | None:
+            return find_rate(tariff, session.use, moment)
+
+        def change(moment: datetime) -> datetime | None:
+            return next_change(tariff, session.use, moment)
+
+        return rules.Rates(at, change)
+
+    async def _purse(self, session: Session, now: datetime, *, look: bool) -> Purse:
+        """What the account can pay with: as remembered, or as it is."""
+        allowances = self._allowances.get(session.account_id)
+        if allowances is None:
+            allowances = await store.list_allowances(self._pool, session.part, session.account_id)
+            self._allowances.remember(session.account_id, allowances)
+        accounts = [allowance.account_id for allowance in allowances if _covers(allowance, session, now)]
+        if look:
+            wanted = [session.account_id, *accounts]
+            found = await store.read_available(self._pool, session.part, wanted)
+            for account_id, available in found.items():
+                self._available.remember(account_id, available)
+        known = self._available.get
+        return Purse(known(session.account_id), tuple((account, known(account)) for account in accounts))
+
+    # ---- memory and writing
+
+    async def _find(self, session_id: str) -> Known | None:
+        known = self._sessions.get(session_id)
+        if known is not None:
+            return known
+        stored = await store.find_session(self._pool, self._parts, session_id)
+        if stored is None:
+            return None
+        session = None
+        if stored.is_open:
+            assert stored.sealed_state is not None
+            plain = await self._body_keys.open(stored.sealed_state, _bound_to(session_id))
+            session = replace(msgspec.msgpack.decode(plain, type=Session), version=stored.version)
+        known = Known(session, stored.number, msgspec.msgpack.decode(stored.answer, type=Answer))
+        self._sessions.remember(session_id, known)
+        return known
+
+    async def _write(self, plan: Plan) -> ChargeStatus:
+        now = self._clock.now()
+        session = plan.session
+        state = None
+        if plan.is_open:
+            key = self._body_keys.cached(now.date()) or await self._body_keys.of(now.date())
+            state = key.seal(msgspec.msgpack.encode(session), _bound_to(session.id))
+        written = Written(
+            session,
+            plan.is_open,
+            rules.expires_at(plan.grants, now),
+            state,
+            msgspec.msgpack.encode(plan.answer),
+            plan.movements,
+            () if plan.is_open else rules.records_of(session, plan.cause),
+        )
+        status = await self._writers[session.part].submit(written)
+        if status is ChargeStatus.WRITTEN:
+            self._remember(plan)
+        return status
+
+    def _remember(self, plan: Plan) -> None:
+        session = replace(plan.session, version=plan.session.version + 1)
+        self._sessions.remember(
+            session.id, Known(session if plan.is_open else None, session.number, plan.answer)
+        )
+        self._note_open(session, plan.is_open)
+        for movement in plan.movements:
+            known = self._available.get(movement.account_id)
+            if known is not None:
+                self._available.remember(movement.account_id, known + movement.available)
+
+    def _note_open(self, session: Session, is_open: bool) -> None:
+        ids = self._open_of.setdefault(session.account_id, set())
+        if is_open:
+            ids.add(session.id)
+        else:
+            ids.discard(session.id)
+        if not ids:
+            del self._open_of[session.account_id]
+
+    async def _write_batch(self, part: int, batch: Sequence[Written]) -> list[ChargeStatus]:
+        return await store.charge_batch(self._pool, part, self._clock.now(), batch)
+
+    @asynccontextmanager
+    async def _turn(self, session_id: str) -> AsyncIterator[None]:
+        """One request of a session at a time."""
+        while (busy := self._turns.get(session_id)) is not None:
+            await busy.wait()
+        done = self._turns[session_id] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._turns[session_id]
+            done.set()
+
+
+def _bound_to(session_id: str) -> bytes:
+    return b"charging_session:" + session_id.encode()
+
+
+def _covers(allowance: Allowance, session: Session, now: datetime) -> bool:
+    return (
+        allowance.usage is session.use.usage
+        and allowance.expires_at > now
+        and (not allowance.line_countries or session.use.line_country in allowance.line_countries)
+        and (not allowance.zones or session.use.zone in allowance.zones)
+    )
+
+
+def _answer_from(known: Known, request: Request) -> Answer | None:
+    """The answer to a repeat, or to a request that its session does not wait for; None: go on."""
+    if request.number == known.number:
+        return known.answer
+    if request.number < known.number:
+        return Answer(Result.OUT_OF_ORDER)
+    if known.session is None:
+        return Answer(Result.UNKNOWN_SESSION)
+    return Answer(Result.BAD_REQUEST) if request.operation in OPENING else None
+
+
+def _holds(plan: Plan) -> bool:
+    """Whether a decision may stand that was made on remembered balances: nothing was cut short."""
+    return all(grant.result is Result.SUCCESS and not grant.is_last for grant in plan.grants) and not any(
+        service.unpaid_micros for service in plan.session.services
+    )
+
+
+def _refusal_of_all(grants: Sequence[Grant]) -> Result | None:
+    """Why a new session is not opened: none of its services is granted anything."""
+    if any(grant.result is Result.SUCCESS for grant in grants):
+        return None
+    return grants[0].result if grants else Result.BAD_REQUEST
+
+
+def _plan_of(
+    request: Request,
+    before: Session | None,
+    after: Session,
+    outcomes: Sequence[rules.Outcome],
+    grants: tuple[Grant, ...],
+) -> Plan:
+    after = replace(after, number=request.number)
+    is_open = request.operation in (Operation.INITIAL, Operation.UPDATE)
+    answer = Answer(
+        Result.SUCCESS,
+        () if request.operation is Operation.TERMINATE else grants,
+        rules.cost_of(after),
+        after.use.currency,
+    )
+    movements = rules.decide_movements(before, after, outcomes)
+    return Plan(after, is_open, answer, movements, grants, request.cause or request.operation.value)
+
+
+def _quote(
+    operation: Operation,
+    session: Session,
+    asks: Sequence[Ask],
+    purse: Purse,
+    rates: rules.Rates,
+    now: datetime,
+) -> Answer:
+    """Say what it would cost, or whether it could be paid; nothing is written."""
+    listed = rates.at(now)
+    if listed is None:
+        return Answer(Result.RATING_FAILED)
+    cost = sum(price(listed.rate, rules.units_of(ask)) for ask in asks)
+    if operation is Operation.PRICE:
+        return Answer(Result.SUCCESS, cost_micros=cost, currency=session.use.currency)
+    decided = rules.decide_debit(session, asks, purse, rates, now)
+    return Answer(Result.SUCCESS, can_pay=not isinstance(decided, Result), currency=session.use.currency)
+
+
+def _refund(session: Session, asks: Sequence[Ask], rates: rules.Rates, now: datetime) -> Plan | Answer:
+    """Give back what the units cost."""
+    listed = rates.at(now)
+    if listed is None:
+        return Answer(Result.RATING_FAILED)
+    cost = sum(price(listed.rate, rules.units_of(ask)) for ask in asks)
+    movements = (Movement(session.account_id, EntryKind.USAGE_REFUND, cost, 0),) if cost else ()
+    grants = tuple(Grant(ask.rating_group, Result.SUCCESS, rules.units_of(ask)) for ask in asks)
+    answer = Answer(Result.SUCCESS, grants, -cost, session.use.currency)
+    return Plan(session, False, answer, movements, grants, "refund")

@@ -1,0 +1,73 @@
+"""Decide which line pays for a call, a text or a data session, and at which destination's price. Pure.
+
+It is the same choice of line as for texts over SMPP, made from what a charging protocol tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from onecard.catalogue.model import UsageKind
+from onecard.lines.model import Line, Usage
+from onecard.lines.rules import is_blocked, takes
+from onecard.switching.dialling import read_destination, read_dialled
+from onecard.switching.model import CardEntry
+from onecard.values.phone import E164, BadNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """The line that pays, and the far end that the price is found for: E.164, a short code, or nothing for data."""
+
+    line: Line
+    far: str
+
+
+class UsageRefusal(Enum):
+    """Why a line may not be used."""
+
+    NO_LINE_IN_SLOT = "no_line_in_slot"
+    LINE_OFF = "line_off"
+    CALLS_BARRED = "calls_barred"
+    CALLER_BLOCKED = "caller_blocked"
+    OUTSIDE_SCHEDULE = "outside_schedule"
+    BAD_DESTINATION = "bad_destination"
+
+
+def decide_usage(
+    entry: CardEntry, usage: UsageKind, msisdn: E164 | None, far: str, *, service_code: str, at: datetime
+) -> Charged | UsageRefusal:
+    """Find the line: dialled, else the one whose number the network named, else the primary."""
+    named = next((line for line in entry.lines if line.msisdn == msisdn), entry.primary)
+    if usage is UsageKind.DATA:
+        return Charged(named, "")
+    if usage is UsageKind.CALL_IN:
+        return _decide_call_in(named, far, at)
+    return _decide_outgoing(entry, named, far, service_code)
+
+
+def _decide_call_in(line: Line, caller: str, at: datetime) -> Charged | UsageRefusal:
+    if is_blocked(line, caller):
+        return UsageRefusal.CALLER_BLOCKED
+    if line.bar_calls_in:
+        return UsageRefusal.CALLS_BARRED
+    if not line.switched_on:
+        return UsageRefusal.LINE_OFF
+    if not takes(line, Usage.CALLS, at):
+        return UsageRefusal.OUTSIDE_SCHEDULE
+    return Charged(line, caller)
+
+
+def _decide_outgoing(entry: CardEntry, named: Line, far: str, service_code: str) -> Charged | UsageRefusal:
+    dialled = read_dialled(far, service_code)
+    line = named if dialled.slot is None else entry.line_in_slot(dialled.slot)
+    if line is None:
+        return UsageRefusal.NO_LINE_IN_SLOT
+    if not line.switched_on:
+        return UsageRefusal.LINE_OFF
+    try:
+        return Charged(line, read_destination(dialled.digits, line.country))
+    except BadNumber:
+        return UsageRefusal.BAD_DESTINATION
