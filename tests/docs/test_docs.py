@@ -37,6 +37,10 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[smpp]`": config.Smpp,
     "`[smpp.tls]`": config.Tls,
     "`[http]`": config.Http,
+    "`[diameter]`": config.Diameter,
+    "`[[diameter.peers]]`": config.DiameterPeer,
+    "`[diameter.peers.connect]`": config.DiameterConnect,
+    "`[charging]`": config.Charging,
     "`[[links]]`": config.Link,
     "`[links.connect]`": config.Connect,
 }
