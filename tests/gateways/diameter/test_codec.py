@@ -91,6 +91,12 @@ WRONG = [
         message(CCR, *REQUEST, avp(443, avp(444, b"1"))),
         avp(443, number(450, 0)),
     ),
+    (
+        5001,
+        "one of another vendor, in Service-Information",
+        message(CCR, *REQUEST, avp(873, number(1, 1, vendor=9), vendor=10415)),
+        avp(873, number(1, 1, vendor=9), vendor=10415),
+    ),
     (5008, "an AVP of answers", message(CCR, *REQUEST, number(448, 60)), number(448, 60)),
     (5009, "two numbers", message(CCR, *REQUEST, number(415, 7)), number(415, 7)),
     (

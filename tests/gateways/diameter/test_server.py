@@ -11,7 +11,7 @@ import pytest
 
 from gateways.smpp.peers.certificates import make_certificates
 from onecard.gateways.diameter import server as diameter_server
-from onecard.gateways.diameter.client import DiameterClient, Target
+from onecard.gateways.diameter.client import DELAY_LEAST_SECONDS, DiameterClient, Target
 from onecard.gateways.diameter.constants import CommandCode, DisconnectCause, Flag, ResultCode
 from onecard.gateways.diameter.messages import (
     AbortSessionAnswer,
@@ -347,6 +347,33 @@ async def test_we_call_a_peer_and_call_again_when_it_was_lost() -> None:
         await until_open(near, FAR.host, is_open=False)
         await until_open(near, FAR.host)
         await client.close()
+
+
+async def test_a_peer_that_sends_us_away_is_left_alone() -> None:
+    async with (
+        open_node(peer_settings(US.host, US.realm), identity=FAR) as far,
+        open_node(peer_settings(FAR.host, FAR.realm)) as near,
+    ):
+        client = DiameterClient(near.endpoint, FAR.host, Target("127.0.0.1", far.port))
+        await until_open(far, US.host)
+        await far.endpoint.close(DisconnectCause.DO_NOT_WANT_TO_TALK_TO_YOU)
+        await until_open(near, FAR.host, is_open=False)
+        await asyncio.sleep(2 * DELAY_LEAST_SECONDS)
+        assert not near.endpoint.peers[FAR.host].open
+        await client.close()
+
+
+async def test_what_is_being_answered_is_finished_before_the_peers_are_left() -> None:
+    async with open_node() as node:
+        node.charger.go.clear()
+        peer = await call(node.port)
+        peer.send(update())
+        await until(lambda: len(node.charger.asked) == 1)
+        closing = asyncio.create_task(node.endpoint.close())
+        node.charger.go.set()
+        assert [(await peer.read()).command for _ in range(2)] == [272, 282]
+        peer.close()
+        await closing
 
 
 async def test_a_relay_that_we_called_sends_us_requests() -> None:

@@ -60,18 +60,12 @@ class DiameterClient:
     async def _run(self) -> None:
         delay_seconds = DELAY_LEAST_SECONDS
         while True:
-            if await self._call_and_wait():
-                delay_seconds = DELAY_LEAST_SECONDS
+            connection = self._peer.connection or await self._call()
+            if connection is not None:
+                await connection.ended.wait()
+                delay_seconds = _delay_after(connection, delay_seconds)
             await asyncio.sleep(delay_seconds)
             delay_seconds = min(2 * delay_seconds, DELAY_MOST_SECONDS)
-
-    async def _call_and_wait(self) -> bool:
-        """Call the peer, unless it is here, and return when its connection is over: whether it was ever open."""
-        connection = self._peer.connection or await self._call()
-        if connection is None:
-            return False
-        await connection.ended.wait()
-        return connection.session.peer_host != ""
 
     async def _call(self) -> PeerConnection | None:
         connection = PeerConnection(
@@ -93,3 +87,10 @@ class DiameterClient:
             log.warning("diameter", host=self._peer.settings.host, error=self._peer.last_error)
             return None
         return connection
+
+
+def _delay_after(connection: PeerConnection, delay_seconds: float) -> float:
+    """How long to stay away: long from one that has sent us away (RFC 6733 section 5.4.3), else not if it was open."""
+    if connection.left in (DisconnectCause.BUSY, DisconnectCause.DO_NOT_WANT_TO_TALK_TO_YOU):
+        return DELAY_MOST_SECONDS
+    return DELAY_LEAST_SECONDS if connection.session.peer_host else delay_seconds

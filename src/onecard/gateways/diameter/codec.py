@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum, IntEnum
+from enum import IntEnum
 from functools import cache, partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, cast
@@ -28,6 +28,7 @@ import msgspec
 from onecard.gateways.diameter import messages
 from onecard.gateways.diameter.constants import (
     HEADER_OCTETS,
+    VENDOR_3GPP,
     VERSION,
     ApplicationId,
     CommandCode,
@@ -41,7 +42,7 @@ from onecard.gateways.diameter.dictionary import (
     CONTENTS,
     FORBIDDEN,
     PASSED_OVER,
-    PASSED_OVER_VENDORS,
+    PASSES_OVER_3GPP,
     PROXY_INFO,
     SESSION_ID,
     Avp,
@@ -55,6 +56,7 @@ _MOST_LENGTH: Final = 0xFFFFFF
 _VENDOR_BIT: Final = 0x80_000000
 _MANDATORY_BIT: Final = 0x40_000000
 _REQUEST_BIT: Final = Flag.REQUEST << 24
+_3GPP: Final = VENDOR_3GPP.to_bytes(4, "big")
 _PADDING: Final = (b"", b"\0\0\0", b"\0\0", b"\0")
 _EPOCH_SECONDS: Final = 2_208_988_800
 """From 1900, where Diameter begins, to 1970."""
@@ -66,8 +68,10 @@ _THREE = struct.Struct(">III")
 _read_header = _HEADER.unpack_from
 _read_two = _TWO.unpack_from
 
-Reader = Callable[[bytes, int, int], Any]
+Reader = Callable[[bytes], Any]
 Writer = Callable[[Any], bytes]
+_Entry = tuple[int, Reader, int, bool]
+"""The field, how to read its payload, how long that has to be (0: any length), and whether it may be repeated."""
 
 
 class _Fault(Exception):
@@ -153,8 +157,8 @@ def _read_body(frame: bytes, first: int, second: int, application: int) -> Body:
     if application != expected:
         raise _Fault(ResultCode.APPLICATION_UNSUPPORTED)
     if group is _CREDIT_CONTROL:
-        return cast(Body, _read_group(group, frame, HEADER_OCTETS, len(frame), bool(second & _REPEATED_BIT)))
-    return cast(Body, _read_group(group, frame, HEADER_OCTETS, len(frame)))
+        return cast(Body, _read_group(group, frame, HEADER_OCTETS, bool(second & _REPEATED_BIT)))
+    return cast(Body, _read_group(group, frame, HEADER_OCTETS))
 
 
 def _read_answer(frame: bytes, second: int) -> Body:
@@ -162,10 +166,10 @@ def _read_answer(frame: bytes, second: int) -> Body:
     group = _ANSWERS.get(second & _MOST_LENGTH)
     if group is not None and not second & Flag.ERROR << 24:
         try:
-            return cast(Body, _read_group(group, frame, HEADER_OCTETS, len(frame)))
+            return cast(Body, _read_group(group, frame, HEADER_OCTETS))
         except _Fault:
             pass
-    return cast(Body, _read_group(_ERROR_ANSWER, frame, HEADER_OCTETS, len(frame)))
+    return cast(Body, _read_group(_ERROR_ANSWER, frame, HEADER_OCTETS))
 
 
 def _salvage(frame: bytes) -> tuple[str | None, RequestType | None, int | None, tuple[bytes, ...]]:
@@ -205,15 +209,6 @@ def _walk(frame: bytes) -> Iterator[tuple[int, bytes]]:
 # ---- Groups.
 
 
-class _Missing(Enum):
-    """Stands where an AVP that must be there has not been seen yet."""
-
-    MISSING = 0
-
-
-_MISSING = _Missing.MISSING
-
-
 @dataclass(slots=True)
 class _Group:
     """A message or a group, compiled."""
@@ -221,74 +216,77 @@ class _Group:
     type: type[msgspec.Struct]
     avps: tuple[Avp, ...]
     blank: list[Any]
-    """The defaults of the fields that are AVPs."""
+    """The defaults of the fields that are AVPs; None also where one must be there."""
     required_count: int
     """They come first."""
-    readers: dict[int, tuple[int, Reader, bool]]
-    """By code and vendor: the field, how to read it, and whether it may be repeated."""
+    readers: dict[int, _Entry]
+    """How to read the AVPs of the specification of Diameter, by their codes."""
+    readers_3gpp: dict[int, _Entry]
+    """And those of 3GPP, by theirs: the two tables save the making of a key."""
     writers: tuple[Writer, ...]
+    unread: tuple[()] | None
+    """What is to be thought of an AVP in none of the tables: () if it is passed over, None if that is to be seen."""
     ignored: frozenset[int]
-    ignored_vendors: frozenset[int]
     ignores_all: bool
     forbidden: frozenset[int]
 
 
 def _read_group(  # noqa: C901  (a call an AVP would cost a tenth of the time of a message)
-    group: _Group, frame: bytes, position: int, end: int, *others: Any
+    group: _Group, frame: bytes, position: int = 0, *others: Any
 ) -> msgspec.Struct:
-    """Read the AVPs from `position` to `end`; `others` are the fields after the last that is an AVP."""
-    values = group.blank.copy()
+    """Read the AVPs from `position` to the end; `others` are the fields after the last that is an AVP."""
     blank = group.blank
-    find = group.readers.get
+    values = blank.copy()
+    find, find_3gpp, unread = group.readers.get, group.readers_3gpp.get, group.unread
+    end = len(frame)
     stop = position
     try:
         while position < end:
             code, word = _read_two(frame, position)
             if word & _VENDOR_BIT:
                 start = position + 12
-                code |= int.from_bytes(frame[position + 8 : start], "big") << 32
+                entry = find_3gpp(code, unread) if frame[position + 8 : start] == _3GPP else None
             else:
                 start = position + 8
+                entry = find(code, unread)
             stop = position + (word & _MOST_LENGTH)
             if stop < start or stop > end:
                 raise _Overrun
-            entry = find(code)
             if entry is None:
                 if word & _MANDATORY_BIT:
-                    _check_ignorable(group, code)
-            else:
-                index, read, many = entry
+                    _check_ignorable(group, code, frame[position + 8 : start])
+            elif entry:
+                index, read, octets, many = entry
+                if octets and stop - start != octets:
+                    raise _Fault(ResultCode.INVALID_AVP_LENGTH)
                 if many:
-                    values[index] = _with(values[index], read(frame, start, stop))
+                    if len(values[index]) == MOST_REPEATED:
+                        raise _Fault(ResultCode.AVP_OCCURS_TOO_MANY_TIMES)
+                    values[index] += (read(frame[start:stop]),)
                 elif values[index] is blank[index]:
-                    values[index] = read(frame, start, stop)
+                    values[index] = read(frame[start:stop])
                 elif not group.ignores_all:
                     raise _Fault(ResultCode.AVP_OCCURS_TOO_MANY_TIMES)
             position = stop + 3 & ~3
     except (_Overrun, struct.error):
         raise _Fault(ResultCode.INVALID_AVP_LENGTH, _cut_off(frame, position, end)) from None
     except _Fault as fault:
-        octets = frame[position:stop] if fault.octets is None else frame[position:start] + fault.octets
-        raise _Fault(fault.result_code, _with_its_length(octets)) from None
+        culprit = frame[position:stop] if fault.octets is None else frame[position:start] + fault.octets
+        raise _Fault(fault.result_code, _with_its_length(culprit)) from None
     except (KeyError, ValueError):  # a value that its type does not have, or no UTF-8
         raise _Fault(ResultCode.INVALID_AVP_VALUE, _padded(frame[position:stop])) from None
-    if _MISSING in values[: group.required_count]:
-        avp = group.avps[values.index(_MISSING)]
+    if group.required_count and None in values[: group.required_count]:
+        avp = group.avps[values.index(None)]
         raise _Fault(ResultCode.MISSING_AVP, _example(avp))
     return group.type(*values, *others)
 
 
-def _with(values: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
-    if len(values) == MOST_REPEATED:
-        raise _Fault(ResultCode.AVP_OCCURS_TOO_MANY_TIMES)
-    return (*values, value)
-
-
-def _check_ignorable(group: _Group, key: int) -> None:
+def _check_ignorable(group: _Group, code: int, vendor: bytes) -> None:
     """Refuse an AVP with the M bit that has no place in this group."""
+    key = code | int.from_bytes(vendor, "big") << 32
     if key in group.forbidden:
         raise _Fault(ResultCode.AVP_NOT_ALLOWED)
-    if not (group.ignores_all or key in group.ignored or key >> 32 in group.ignored_vendors):
+    if not (group.ignores_all or key in group.ignored):
         raise _Fault(ResultCode.AVP_UNSUPPORTED)
 
 
@@ -322,26 +320,18 @@ def _example(avp: Avp) -> bytes:
     return _write_octets(*_header_of(avp), payload)
 
 
-# ---- Reading one value.
+# ---- Reading one value. What is wrong with it is a KeyError or a ValueError: 5004.
 
 
-def _read_octets(frame: bytes, start: int, stop: int) -> bytes:
-    return frame[start:stop]
-
-
-def _read_text(frame: bytes, start: int, stop: int) -> str:
-    return frame[start:stop].decode()
-
-
-def _read_identity(frame: bytes, start: int, stop: int) -> str:
-    if start == stop:
+def _read_identity(payload: bytes) -> str:
+    if not payload:
         raise ValueError("a name of no letters")
-    return frame[start:stop].decode("ascii")
+    return payload.decode("ascii")
 
 
-def _read_address(frame: bytes, start: int, stop: int) -> IPv4Address | IPv6Address:
+def _read_address(payload: bytes) -> IPv4Address | IPv6Address:
     """An address of the families of IP: RFC 6733 section 4.3.1."""
-    family, octets = frame[start : start + 2], frame[start + 2 : stop]
+    family, octets = payload[:2], payload[2:]
     if family == b"\0\1" and len(octets) == 4:
         return IPv4Address(octets)
     if family == b"\0\2" and len(octets) == 16:
@@ -349,65 +339,46 @@ def _read_address(frame: bytes, start: int, stop: int) -> IPv4Address | IPv6Addr
     raise ValueError("no address of IP")
 
 
-def _read_time(frame: bytes, start: int, stop: int) -> datetime:
+def _read_time(payload: bytes) -> datetime:
     """Seconds since 1900, or since 2036 if the highest bit is not set (RFC 6733 section 4.3.1, RFC 5905)."""
-    if stop - start != 4:
-        raise _Fault(ResultCode.INVALID_AVP_LENGTH)
-    seconds = int.from_bytes(frame[start:stop], "big")
+    seconds = int.from_bytes(payload, "big")
     if seconds < 0x8000_0000:
         seconds += _ERA_SECONDS
     return datetime.fromtimestamp(seconds - _EPOCH_SECONDS, UTC)
 
 
-def _number_reader(layout: str) -> Reader:
-    packer = struct.Struct(layout)
-    unpack, octets = packer.unpack_from, packer.size
+_read_signed = partial(int.from_bytes, byteorder="big", signed=True)
 
-    def read(frame: bytes, start: int, stop: int) -> Any:
-        if stop - start != octets:
-            raise _Fault(ResultCode.INVALID_AVP_LENGTH)
-        return unpack(frame, start)[0]
-
-    return read
-
-
-def _member_reader(enumeration: type[IntEnum]) -> Reader:
-    """Read an enumerated value. One that the enumeration does not have is a KeyError: 5004."""
-    members = {int(member): member for member in enumeration}
-    unpack = struct.Struct(">I").unpack_from
-
-    def read(frame: bytes, start: int, stop: int) -> Any:
-        if stop - start != 4:
-            raise _Fault(ResultCode.INVALID_AVP_LENGTH)
-        return members[unpack(frame, start)[0]]
-
-    return read
-
-
+# By these letters `struct` writes them.
 _NUMBERS = {
     Kind.UNSIGNED32: "I",
     Kind.UNSIGNED64: "Q",
     Kind.INTEGER32: "i",
     Kind.INTEGER64: "q",
 }
+_OCTETS = {Kind.TIME: 4} | {kind: struct.calcsize(">" + letter) for kind, letter in _NUMBERS.items()}
+_LEAST_OCTETS = _OCTETS | {Kind.ADDRESS: 6}
 _READERS: dict[Kind, Reader] = {
-    Kind.OCTETS: _read_octets,
-    Kind.TEXT: _read_text,
+    Kind.OCTETS: bytes,
+    Kind.TEXT: bytes.decode,
     Kind.IDENTITY: _read_identity,
     Kind.ADDRESS: _read_address,
     Kind.TIME: _read_time,
-} | {kind: _number_reader(">" + letter) for kind, letter in _NUMBERS.items()}
-_LEAST_OCTETS = {Kind.ADDRESS: 6, Kind.TIME: 4} | {
-    kind: struct.calcsize(">" + letter) for kind, letter in _NUMBERS.items()
+    Kind.UNSIGNED32: int.from_bytes,  # big-endian unless told otherwise
+    Kind.UNSIGNED64: int.from_bytes,
+    Kind.INTEGER32: _read_signed,
+    Kind.INTEGER64: _read_signed,
 }
 
 
-def _reader_of(avp: Avp) -> Reader:
+def _reader_of(avp: Avp) -> tuple[Reader, int]:
+    """How to read the payload, and how many octets it has to have; 0: any."""
     if isinstance(avp.kind, Kind):
-        return _READERS[avp.kind]
+        return _READERS[avp.kind], _OCTETS.get(avp.kind, 0)
     if issubclass(avp.kind, IntEnum):
-        return _member_reader(avp.kind)
-    return partial(_read_group, _compile(avp.kind))
+        members = {member.to_bytes(4, "big"): member for member in avp.kind}
+        return members.__getitem__, 4
+    return partial(_read_group, _compile(avp.kind)), 0
 
 
 # ---- Writing one value, with its header.
@@ -497,20 +468,25 @@ def _write_group(group: _Group, value: msgspec.Struct) -> bytes:
 def _compile(kind: type[msgspec.Struct], *, ignores_all: bool = False) -> _Group:
     avps = CONTENTS[kind]
     fields = msgspec.structs.fields(kind)[: len(avps)]
-    readers, writers = {}, []
+    assert all(avp.vendor in (0, VENDOR_3GPP) for avp in avps)
+    readers: dict[int, _Entry] = {}
+    readers_3gpp: dict[int, _Entry] = {}
+    writers = []
     for index, (avp, field) in enumerate(zip(avps, fields, strict=True)):
         many = field.default == ()
-        readers[avp.key] = (index, _reader_of(avp), many)
+        table = readers_3gpp if avp.vendor else readers
+        table[avp.code] = (index, *_reader_of(avp), many)
         writers.append(_repeated(_writer_of(avp)) if many else _writer_of(avp))
     return _Group(
         kind,
         avps,
-        [_MISSING if field.required else field.default for field in fields],
+        [None if field.required else field.default for field in fields],
         sum(field.required for field in fields),
         readers,
+        readers_3gpp,
         tuple(writers),
+        () if kind in PASSES_OVER_3GPP else None,
         PASSED_OVER.get(kind, frozenset()),
-        PASSED_OVER_VENDORS.get(kind, frozenset()),
         ignores_all,
         FORBIDDEN.get(kind, frozenset()),
     )

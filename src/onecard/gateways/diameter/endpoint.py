@@ -42,6 +42,7 @@ _Waiter = tuple[PeerConnection, int]
 
 ANSWERS_MOST = 100_000
 KEEP_SECONDS = 300.0
+FINISH_SECONDS = 5.0
 
 
 class Endpoint:
@@ -66,11 +67,15 @@ class Endpoint:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self, cause: DisconnectCause = DisconnectCause.REBOOTING) -> None:
-        """Disconnect every peer, and wait for what is still being answered."""
+        """Finish what is being answered, and disconnect every peer."""
+        await self._finish_tasks()
         connections = [each for peer in self.peers.values() for each in (peer.connection, peer.calling)]
         await asyncio.gather(*(each.disconnect(cause) for each in connections if each is not None))
+        await self._finish_tasks()  # what came in meanwhile; its askers have gone, and ask again
+
+    async def _finish_tasks(self) -> None:
         if self._tasks:
-            await asyncio.wait(list(self._tasks))
+            await asyncio.wait(list(self._tasks), timeout=FINISH_SECONDS)
 
     # ---- what we ask
 

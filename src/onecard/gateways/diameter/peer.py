@@ -96,6 +96,8 @@ class PeerConnection(asyncio.Protocol):
         self.peer: Peer | None = None
         self.address = ""
         self.tls = False
+        self.left: DisconnectCause | None = None
+        """Why the peer left, if it said so."""
         self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.session = Session(
@@ -214,6 +216,7 @@ class PeerConnection(asyncio.Protocol):
                 if self.session.state is State.OPEN:
                     self.owner.on_opened(self)
             case DisconnectReceived():
+                self.left = event.cause
                 log.info("peer leaves", host=self.session.peer_host, cause=event.cause.name.lower())
             case PeerFailed():
                 self._note(f"the connection failed: {event.failure.value}")
