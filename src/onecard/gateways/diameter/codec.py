@@ -56,6 +56,8 @@ _MOST_LENGTH: Final = 0xFFFFFF
 _VENDOR_BIT: Final = 0x80_000000
 _MANDATORY_BIT: Final = 0x40_000000
 _REQUEST_BIT: Final = Flag.REQUEST << 24
+_ERROR_BIT: Final = Flag.ERROR << 24
+_REPEATED_BIT: Final = Flag.RETRANSMITTED << 24
 _3GPP: Final = VENDOR_3GPP.to_bytes(4, "big")
 _PADDING: Final = (b"", b"\0\0\0", b"\0\0", b"\0")
 _EPOCH_SECONDS: Final = 2_208_988_800
@@ -148,7 +150,7 @@ def _read_body(frame: bytes, first: int, second: int, application: int) -> Body:
         raise _Fault(ResultCode.INVALID_MESSAGE_LENGTH)
     if not second & _REQUEST_BIT:
         return _read_answer(frame, second)
-    if second & Flag.ERROR << 24:
+    if second & _ERROR_BIT:
         raise _Fault(ResultCode.INVALID_HEADER_BITS)
     entry = _REQUESTS.get(second & _MOST_LENGTH)
     if entry is None:
@@ -164,7 +166,7 @@ def _read_body(frame: bytes, first: int, second: int, application: int) -> Body:
 def _read_answer(frame: bytes, second: int) -> Body:
     """Read an answer by its command; one that is short of what its command wants, as a refusal is, by what it has."""
     group = _ANSWERS.get(second & _MOST_LENGTH)
-    if group is not None and not second & Flag.ERROR << 24:
+    if group is not None and not second & _ERROR_BIT:
         try:
             return cast(Body, _read_group(group, frame, HEADER_OCTETS))
         except _Fault:
@@ -494,7 +496,6 @@ def _compile(kind: type[msgspec.Struct], *, ignores_all: bool = False) -> _Group
 
 _AVPS = {avp.key: avp for avps in CONTENTS.values() for avp in avps}
 _REQUEST_TYPES = {int(member): member for member in RequestType}
-_REPEATED_BIT = Flag.RETRANSMITTED << 24
 _CREDIT_CONTROL = _compile(messages.CreditControlRequest)
 _ERROR_ANSWER = _compile(messages.ErrorAnswer, ignores_all=True)
 _BASE, _CHARGING = ApplicationId.BASE, ApplicationId.CREDIT_CONTROL
