@@ -14,6 +14,7 @@ CREATE TABLE message (
     far text NOT NULL,               -- the far number, masked
     segments smallint NOT NULL,
     price_micros bigint NOT NULL,
+    allowance_account_id bigint,     -- of the allowance that paid the segments, where cash did not pay the price
     rate text NOT NULL,              -- how the price came about, in one line
     state smallint NOT NULL,         -- messages.model.TextState
     attempts smallint NOT NULL DEFAULT 0,
@@ -23,7 +24,7 @@ CREATE TABLE message (
     done_at timestamptz,
     PRIMARY KEY (part, id)
 ) WITH (fillfactor = 80);  -- room for the updates of a text's life to stay on its page
-CREATE INDEX message_by_card ON message (part, card_id, id);
+CREATE INDEX message_by_card ON message (card_id);  -- with part, plans that look for ids of a part would stray into it
 CREATE INDEX message_by_time ON message USING brin (accepted_at);
 
 CREATE TABLE delivery (
@@ -63,20 +64,25 @@ CREATE FUNCTION accept_messages(
     p_part integer, p_at timestamptz,
     p_id bigint[], p_account bigint[], p_card bigint[], p_line bigint[], p_direction smallint[], p_application boolean[],
     p_source_link text[], p_next_link text[], p_node text[], p_far text[], p_segments smallint[], p_price bigint[],
-    p_rate text[], p_receipt smallint[], p_expires timestamptz[], p_body bytea[], p_addresses bytea[]
+    p_rate text[], p_receipt smallint[], p_expires timestamptz[], p_body bytea[], p_addresses bytea[], p_allowance bigint[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     charged integer[];
+    payer bigint[];
+    amount bigint[];
     posted smallint[];
     status smallint[];
     fresh bigint[];
 BEGIN
-    SELECT array_agg(i ORDER BY i) INTO charged FROM generate_subscripts(p_price, 1) i WHERE p_price[i] > 0;
+    SELECT array_agg(i ORDER BY i), array_agg(coalesce(p_allowance[i], p_account[i]) ORDER BY i),
+           array_agg(CASE WHEN p_allowance[i] IS NULL THEN p_price[i] ELSE p_segments[i] END ORDER BY i)
+      INTO charged, payer, amount FROM generate_subscripts(p_price, 1) i
+     WHERE p_price[i] > 0 OR p_allowance[i] IS NOT NULL;
     IF charged IS NOT NULL THEN
-        SELECT ledger_post(p_part, p_at, array_agg(p_account[i] ORDER BY o), array_agg(text_event(1, p_id[i]) ORDER BY o),
-                           array_agg(5::smallint ORDER BY o), array_agg(-p_price[i] ORDER BY o),
-                           array_agg(0::bigint ORDER BY o), array_agg(p_price[i] ORDER BY o), NULL)
+        SELECT ledger_post(p_part, p_at, payer, array_agg(text_event(1, p_id[i]) ORDER BY o),
+                           array_agg(5::smallint ORDER BY o), array_agg(-amount[o] ORDER BY o),
+                           array_agg(0::bigint ORDER BY o), amount, NULL)
           INTO posted FROM unnest(charged) WITH ORDINALITY c(i, o);
     END IF;
     IF posted IS NOT NULL THEN
@@ -88,12 +94,13 @@ BEGIN
     -- A batch sent again after its commit was lost from sight finds its messages here, and its deliveries here or over.
     WITH stored AS (
         INSERT INTO message (part, id, account_id, card_id, line_id, direction, application, source_link, next_link, far,
-                             segments, price_micros, rate, state, accepted_at)
+                             segments, price_micros, allowance_account_id, rate, state, accepted_at)
         SELECT p_part, q.id, q.account, q.card, q.line, q.direction, q.application, q.source_link, q.next_link, q.far,
-               q.segments, q.price, q.rate, 1, p_at
+               q.segments, q.price, q.allowance, q.rate, 1, p_at
           FROM unnest(p_id, p_account, p_card, p_line, p_direction, p_application, p_source_link, p_next_link, p_far,
-                      p_segments, p_price, p_rate) WITH ORDINALITY
-               q(id, account, card, line, direction, application, source_link, next_link, far, segments, price, rate, o)
+                      p_segments, p_price, p_allowance, p_rate) WITH ORDINALITY
+               q(id, account, card, line, direction, application, source_link, next_link, far, segments, price,
+                 allowance, rate, o)
          WHERE status IS NULL OR status[o] <= 1
         ON CONFLICT DO NOTHING
         RETURNING id
@@ -113,17 +120,14 @@ $$;
 -- Move a batch of texts of one part along, at most one step each: 1 waits for another attempt, 2 handed over to the next
 -- hop, 3 and above final. A text that failed, expired or was cancelled gets its charge back in the same commit.
 -- Answers the texts that were over already, NULL when there were none. Sending a batch again changes nothing; p_again says
--- that it may have been committed unseen, and gets the answer that it would have got then.
+-- that it may have been committed unseen, and gets the answer that it would have got then. p_id is in rising order.
 CREATE FUNCTION progress_messages(
     p_part integer, p_at timestamptz,
     p_id bigint[], p_state smallint[], p_handed_over timestamptz[], p_remote text[], p_status bigint[], p_error bigint[],
     p_attempts smallint[], p_next_attempt timestamptz[], p_receipt_node text[], p_again boolean
 ) RETURNS bigint[]
 LANGUAGE plpgsql
--- Probe the keys of message and delivery once for each text, whatever the statistics say, as ledger_post does for accounts.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET random_page_cost = 0 SET cpu_index_tuple_cost = 0 SET cpu_operator_cost = 0
+SET enable_seqscan = off SET enable_bitmapscan = off  -- a plan made while the tables were empty is kept
 AS $$
 DECLARE
     moved bigint[];
@@ -131,18 +135,19 @@ DECLARE
     refund_message bigint[];
     refund_price bigint[];
 BEGIN
-    WITH x AS (
-        SELECT * FROM unnest(p_id, p_state, p_handed_over, p_status, p_attempts)
-               q(id, state, handed_over_at, status, attempts)
-    ), u AS (
+    -- No join to plan, as in ledger_post: p_id is in order, and a text's place in it is found by binary search.
+    WITH u AS (
         UPDATE message m
-           SET state = x.state, attempts = x.attempts, last_status = coalesce(x.status, m.last_status),
-               handed_over_at = coalesce(m.handed_over_at, x.handed_over_at),
-               done_at = CASE WHEN x.state >= 3 THEN p_at END
-          FROM x
-         WHERE m.part = p_part AND m.id = x.id AND m.state <= 2
-           AND x.state >= m.state  -- what another node handed over meanwhile does not wait any more
-        RETURNING m.id, m.account_id, m.price_micros, m.state
+           SET state = p_state[width_bucket(m.id, p_id)],
+               attempts = p_attempts[width_bucket(m.id, p_id)],
+               last_status = coalesce(p_status[width_bucket(m.id, p_id)], m.last_status),
+               handed_over_at = coalesce(m.handed_over_at, p_handed_over[width_bucket(m.id, p_id)]),
+               done_at = CASE WHEN p_state[width_bucket(m.id, p_id)] >= 3 THEN p_at END
+         WHERE m.part = p_part AND m.id = ANY (p_id) AND m.state <= 2
+           -- what another node handed over meanwhile does not wait any more
+           AND p_state[width_bucket(m.id, p_id)] >= m.state
+        RETURNING m.id, m.state, coalesce(m.allowance_account_id, m.account_id) AS account_id,
+                  CASE WHEN m.allowance_account_id IS NULL THEN m.price_micros ELSE m.segments END AS price_micros
     )
     SELECT array_agg(id), array_agg(account_id) FILTER (WHERE returned), array_agg(id) FILTER (WHERE returned),
            array_agg(price_micros) FILTER (WHERE returned)
@@ -156,28 +161,27 @@ BEGIN
            FROM generate_subscripts(refund_account, 1) i;
     END IF;
 
-    WITH x AS (
-        SELECT * FROM unnest(p_id, p_state, p_remote, p_error, p_attempts, p_next_attempt, p_receipt_node)
-               q(id, state, remote_id, error, attempts, next_attempt_at, receipt_node)
-         WHERE cardinality(moved) = cardinality(p_id) OR id = ANY (moved)
-    ), done AS (
-        DELETE FROM delivery d USING x
-         WHERE d.part = p_part AND d.id = x.id AND x.state >= 3
-           AND (d.receipt_wanted = 0 OR (d.receipt_wanted = 2 AND x.state = 3) OR x.state = 6)
+    WITH done AS (
+        DELETE FROM delivery d
+         WHERE d.part = p_part AND d.id = ANY (moved) AND p_state[width_bucket(d.id, p_id)] >= 3
+           AND (d.receipt_wanted = 0 OR (d.receipt_wanted = 2 AND p_state[width_bucket(d.id, p_id)] = 3)
+                OR p_state[width_bucket(d.id, p_id)] = 6)
     )
     UPDATE delivery d
-       SET stage = least(x.state, 3),
-           remote_id = coalesce(x.remote_id, d.remote_id),
-           final_state = CASE WHEN x.state >= 3 THEN x.state END,
-           error = x.error,
-           done_at = CASE WHEN x.state >= 3 THEN p_at END,
-           node = CASE WHEN x.state >= 3 THEN x.receipt_node ELSE d.node END,
-           attempts = x.attempts,
-           next_attempt_at = coalesce(x.next_attempt_at, d.next_attempt_at),
-           sealed_body = CASE WHEN x.state = 1 THEN d.sealed_body END
-      FROM x
-     WHERE d.part = p_part AND d.id = x.id
-       AND (x.state < 3 OR (x.state <> 6 AND (d.receipt_wanted = 1 OR (d.receipt_wanted = 2 AND x.state <> 3))));
+       SET stage = least(p_state[width_bucket(d.id, p_id)], 3),
+           remote_id = coalesce(p_remote[width_bucket(d.id, p_id)], d.remote_id),
+           final_state = CASE WHEN p_state[width_bucket(d.id, p_id)] >= 3 THEN p_state[width_bucket(d.id, p_id)] END,
+           error = p_error[width_bucket(d.id, p_id)],
+           done_at = CASE WHEN p_state[width_bucket(d.id, p_id)] >= 3 THEN p_at END,
+           node = CASE WHEN p_state[width_bucket(d.id, p_id)] >= 3 THEN p_receipt_node[width_bucket(d.id, p_id)]
+                       ELSE d.node END,
+           attempts = p_attempts[width_bucket(d.id, p_id)],
+           next_attempt_at = coalesce(p_next_attempt[width_bucket(d.id, p_id)], d.next_attempt_at),
+           sealed_body = CASE WHEN p_state[width_bucket(d.id, p_id)] = 1 THEN d.sealed_body END
+     WHERE d.part = p_part AND d.id = ANY (moved)
+       AND (p_state[width_bucket(d.id, p_id)] < 3
+            OR (p_state[width_bucket(d.id, p_id)] <> 6
+                AND (d.receipt_wanted = 1 OR (d.receipt_wanted = 2 AND p_state[width_bucket(d.id, p_id)] <> 3))));
 
     IF cardinality(moved) = cardinality(p_id) THEN
         RETURN NULL;

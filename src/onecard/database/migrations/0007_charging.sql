@@ -42,7 +42,7 @@ CREATE TABLE usage_record (
     explanation jsonb NOT NULL,     -- which rates gave the price
     PRIMARY KEY (part, id)
 );
-CREATE INDEX usage_record_by_card ON usage_record (part, card_id, id);
+CREATE INDEX usage_record_by_card ON usage_record (card_id, id);
 CREATE INDEX usage_record_by_time ON usage_record USING brin (ended_at);
 
 -- Write a batch of requests of one part: each moves its money, all of it or none, and its session one version on.
