@@ -105,15 +105,17 @@ class Handover:
 
     # ---- what the next hop answered
 
-    def handed_over(self, text: Text, remote_id: str | None) -> None:
-        """The next hop took the text: it will report on `remote_id`, or reports nothing more (None)."""
+    def handed_over(self, text: Text, remote_id: str | None) -> asyncio.Future[bool]:
+        """The next hop took the text: it will report on `remote_id`, or reports nothing more (None).
+
+        Until the future is done, a crash would make another node, or this one, hand the text over again.
+        """
         now = self._clock.now()
         attempts = text.attempts + 1
         if remote_id is None:
-            self._finish(text, TextState.DELIVERED, attempts=attempts, status=0)
-            return
+            return self._finish(text, TextState.DELIVERED, attempts=attempts, status=0)
         self._await_receipt((text.next_link, remote_id), msgspec.structs.replace(text, attempts=attempts))
-        self._write(
+        return self._write(
             text.part,
             Progress(
                 text.id,

@@ -100,6 +100,8 @@ class Link:
         self.last_error = ""
         self.throttle_in = Throttle(settings.texts_a_second_in)
         self.throttle_out = Throttle(settings.texts_a_second_out)
+        self.unwritten = 0
+        """Texts that the peer took and whose hand-over is not durable yet."""
         self.spare_until = 0.0
         """Loop time before which nothing is sent: the peer is busy."""
 
@@ -360,12 +362,19 @@ class LinkConnection(asyncio.Protocol):
         if link is None or not self._writable:
             return
         now = self._loop.time()
-        while self.session.window_open and self._may_send(link, now):
+        while self.session.window_open and self._has_place(link) and self._may_send(link, now):
             item = link.exchange.queues.take(link.settings.name, link.exchange.clock.now())
             if item is None:
                 break
             self._send(link, item, now)
             self._flush_soon()
+
+    def _has_place(self, link: Link) -> bool:
+        """A text keeps its place in the window until its hand-over is durable.
+
+        What a crash makes us hand over twice is so never more than a window, however long the database was away.
+        """
+        return len(self._under_way) + link.unwritten < link.settings.session.outgoing_window
 
     def _may_send(self, link: Link, now: float) -> bool:
         """Whether the peer may be sent to now; if not, look again when it may."""
@@ -426,7 +435,13 @@ class LinkConnection(asyncio.Protocol):
         else:
             link.counts.texts_out += 1
             reports = link.settings.receipts and message_id
-            link.exchange.handover.handed_over(item, message_id if reports else None)
+            written = link.exchange.handover.handed_over(item, message_id if reports else None)
+            link.unwritten += 1
+            written.add_done_callback(partial(self._note_written, link))
+
+    def _note_written(self, link: Link, _: asyncio.Future[bool]) -> None:
+        link.unwritten -= 1
+        self._pump_soon()
 
     def _try_again(self, link: Link, item: Text | Receipt, status: int | None) -> None:
         if isinstance(item, Receipt):
