@@ -3,6 +3,7 @@
 from onecard.ledger.actions import (
     Ledger,
     check_ledger,
+    close_account,
     find_account,
     list_entries,
     open_account,
@@ -23,6 +24,7 @@ __all__ = [
     "Report",
     "TopUpRefusal",
     "check_ledger",
+    "close_account",
     "find_account",
     "hash_contents",
     "list_entries",

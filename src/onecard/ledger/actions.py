@@ -94,6 +94,11 @@ async def find_account(connection: Connection, part: int, account_id: int) -> Ac
     return await store.find_account(connection, part, account_id)
 
 
+async def close_account(connection: Connection, part: int, account_id: int, at: datetime) -> bool:
+    """Close a subscriber's account for good, if nothing is on it; False: there is. Nothing is posted to it any more."""
+    return await store.close_account(connection, part, account_id, at)
+
+
 async def post_one(connection: Connection, posting: Posting, at: datetime) -> Posted:
     """Post within the caller's transaction.
 
@@ -159,6 +164,7 @@ async def _record_top_up(connection: Connection, at: datetime, actor: str, posti
     detail = {"micros": posting.available, "event_id": str(posting.event_id)}
     subject = f"account:{posting.account_id}"
     await audit.record(connection, at, actor=actor, action="top_up", subject=subject, detail=detail)
+    await store.record_change(connection, posting.account_id, at)
 
 
 async def list_entries(

@@ -26,6 +26,11 @@ FIND_ACCOUNT = """
 SELECT part, id, currency, available, held, opened_at, closed_at FROM account
 WHERE part = $1 AND id = $2 AND role = 'subscriber'"""
 
+CLOSE_ACCOUNT = """
+UPDATE account SET closed_at = $3
+WHERE part = $1 AND id = $2 AND role = 'subscriber' AND available = 0 AND held = 0 RETURNING id"""
+RECORD_CHANGE = "SELECT record_change('account', $1, $2)"
+
 LIST_ENTRIES = """
 SELECT part, account_id, event_id, batch_id, kind, available, held, at, memo FROM entry
 WHERE part = $1 AND account_id = $2
@@ -73,6 +78,16 @@ async def find_account(connection: Connection, part: int, account_id: int) -> Ac
     """A subscriber's account as it is now."""
     row = await connection.fetchrow(FIND_ACCOUNT, part, account_id)
     return None if row is None else Account(*row)
+
+
+async def close_account(connection: Connection, part: int, account_id: int, at: datetime) -> bool:
+    """Close an account that is empty; False: it is not."""
+    return await connection.fetchval(CLOSE_ACCOUNT, part, account_id, at) is not None
+
+
+async def record_change(connection: Connection, account_id: int, at: datetime) -> None:
+    """Tell every node to forget what it remembers of an account."""
+    await connection.execute(RECORD_CHANGE, account_id, at)
 
 
 async def list_entries(

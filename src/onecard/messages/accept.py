@@ -8,7 +8,7 @@ What `accept` answered with an id is durable.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -61,7 +61,8 @@ Activate = Callable[[CardEntry], Awaitable[None]]
 
 ONECARD = "onecard"
 """Stands in the place of a link where a text is authored here."""
-TOLD_MOST = 100_000
+NOTED_MOST = 100_000
+SPENT_FOR = timedelta(minutes=1)
 DOUBT = timedelta(minutes=1)
 """How long a commit may go on in a database server that was lost from sight."""
 
@@ -93,6 +94,7 @@ class _Terms:
     far: str
     rate: str = ""
     price_micros: int = 0
+    allowance_account_id: int | None = None
 
 
 class TextAcceptor:
@@ -117,6 +119,8 @@ class TextAcceptor:
         self.doubtful: dict[int, Doubt] = {}
         """Texts, by id, whose commit was lost from sight. They were refused, and may be stored all the same: `Upkeep`
         takes them back."""
+        self.charged: set[int] = set()
+        """Ledger accounts that texts were charged to since somebody last emptied it: are they running low?"""
         self._queues = queues
         self._directory = directory
         self._body_keys = body_keys
@@ -127,6 +131,7 @@ class TextAcceptor:
         self._ids = store.MessageIds(pool)
         self._reference = 0
         self._told_at: OrderedDict[int, datetime] = OrderedDict()
+        self._spent_at: OrderedDict[int, datetime] = OrderedDict()
         patience_seconds = limits.patience.total_seconds()
         self._writers = {
             part: BatchWriter(partial(store.accept_batch, pool, part), away_most_seconds=patience_seconds)
@@ -223,12 +228,17 @@ class TextAcceptor:
         told_at = self._told_at.get(entry.card.id)
         if words is None or (told_at and now - told_at < self._limits.notice_gap):
             return
-        self._told_at[entry.card.id] = now
-        self._told_at.move_to_end(entry.card.id)
-        if len(self._told_at) > TOLD_MOST:
-            self._told_at.popitem(last=False)
+        self._note(self._told_at, entry.card.id, now)
         far, reason = destination.dialled, words[entry.language]
         await self.tell(entry, say(Phrase.NOT_SENT, entry.language, far=far, reason=reason))
+
+    @staticmethod
+    def _note(times: OrderedDict[int, datetime], key: int, now: datetime) -> None:
+        """Remember when something was; the oldest is forgotten when there are too many."""
+        times[key] = now
+        times.move_to_end(key)
+        if len(times) > NOTED_MOST:
+            times.popitem(last=False)
 
     # ---- taking in
 
@@ -237,15 +247,33 @@ class TextAcceptor:
     ) -> int | TextRefusal:
         envelope = Envelope(decision.source, decision.destination, arrival.content)
         text = await self._new_text(decision.entry, arrival.link, decision.link, envelope, now, arrival)
-        if isinstance(decision, FromCard):
-            why = decision.explanation.as_text()
-            terms = _Terms(Direction.FROM_CARD, decision.far, why, decision.price_micros)
-        else:
-            terms = _Terms(Direction.TO_CARD, decision.far)
-        outcome = await self._store(text, decision.entry, decision.line, terms)
-        if outcome is TextRefusal.CREDIT_EXHAUSTED:
-            await self._tell_refused(decision.entry, arrival.destination, outcome, now)
+        outcome: int | TextRefusal = TextRefusal.CREDIT_EXHAUSTED
+        for terms in self._ways_to_pay(decision, now):
+            outcome = await self._store(text, decision.entry, decision.line, terms)
+            if outcome is not TextRefusal.CREDIT_EXHAUSTED:
+                return outcome
+            if terms.allowance_account_id is not None:
+                self._note(self._spent_at, terms.allowance_account_id, now)
+        await self._tell_refused(decision.entry, arrival.destination, TextRefusal.CREDIT_EXHAUSTED, now)
         return outcome
+
+    def _ways_to_pay(self, decision: ToCard | FromCard, now: datetime) -> Iterator[_Terms]:
+        """A text is paid whole by one allowance, the first to expire first, or else whole by cash."""
+        if isinstance(decision, ToCard):
+            yield _Terms(Direction.TO_CARD, decision.far)
+            return
+        price, why = decision.price_micros, decision.explanation.as_text()
+        if price and decision.entry.text_allowances:
+            for allowance in decision.entry.text_allowances:
+                if allowance.covers(decision.line, now) and not self._is_spent(allowance.account_id, now):
+                    why_free = f"paid by an allowance, instead of {why}"
+                    yield _Terms(Direction.FROM_CARD, decision.far, why_free, 0, allowance.account_id)
+        yield _Terms(Direction.FROM_CARD, decision.far, why, price)
+
+    def _is_spent(self, account_id: int, now: datetime) -> bool:
+        """An allowance that could not pay is asked again only after a while: a text that failed may give back."""
+        spent_at = self._spent_at.get(account_id)
+        return spent_at is not None and now - spent_at < SPENT_FOR
 
     async def _new_text(
         self,
@@ -286,6 +314,8 @@ class TextAcceptor:
             raise
         if status not in (store.ACCEPTED, store.REPEATED):
             return TextRefusal.CREDIT_EXHAUSTED
+        if row.allowance_account_id is not None or row.price_micros:
+            self.charged.add(row.allowance_account_id or row.account_id)
         if node:
             queue.put(text)
         else:
@@ -318,6 +348,7 @@ class TextAcceptor:
             text.expires_at,
             key.seal(msgspec.msgpack.encode(text.envelope), bound_to),
             key.seal(msgspec.msgpack.encode(text.submitted), bound_to) if text.submitted else None,
+            terms.allowance_account_id,
         )
 
 

@@ -136,6 +136,8 @@ class Acceptance(msgspec.Struct, frozen=True, gc=False):
     expires_at: datetime
     sealed_body: bytes
     sealed_addresses: bytes | None
+    allowance_account_id: int | None = None
+    """The ledger account of the allowance that pays the segments; None: cash pays the price."""
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ import asyncpg
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
 from onecard.messages.model import Acceptance, Direction, Progress, TextState, Trace
 
-ACCEPT = "SELECT accept_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)"
+ACCEPT = "SELECT accept_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)"
 PROGRESS = "SELECT progress_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
 FORGET = "DELETE FROM delivery WHERE part = $1 AND id = ANY ($2)"
 CLAIM_TEXTS = "SELECT * FROM claim_texts($1, $2, $3, $4, $5)"
@@ -64,6 +64,7 @@ async def accept_batch(pool: Pool, part: int, rows: Sequence[Acceptance]) -> lis
             [row.expires_at for row in rows],
             [row.sealed_body for row in rows],
             [row.sealed_addresses for row in rows],
+            [row.allowance_account_id for row in rows],
         )
     return statuses or [ACCEPTED] * len(rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from onecard.cards.model import Card
@@ -11,7 +12,21 @@ from onecard.lines.model import Line
 from onecard.values.address import Address
 from onecard.values.language import Language
 from onecard.values.money import Currency
-from onecard.values.phone import E164
+from onecard.values.phone import E164, Country
+
+
+@dataclass(frozen=True, slots=True)
+class TextAllowance:
+    """Segments that are used before cash: the ledger account that counts them, and what they are for."""
+
+    account_id: int
+    line_countries: tuple[Country, ...]
+    """Of which lines; none: of all."""
+    expires_at: datetime
+
+    def covers(self, line: Line, at: datetime) -> bool:
+        """Whether a text of the line may be paid by it."""
+        return self.expires_at > at and (not self.line_countries or line.country in self.line_countries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +38,8 @@ class CardEntry:
     currency: Currency
     lines: tuple[Line, ...]
     """The active lines, by slot; the primary first."""
+    text_allowances: tuple[TextAllowance, ...] = ()
+    """In the order in which they are used."""
 
     @property
     def primary(self) -> Line:
