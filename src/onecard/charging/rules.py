@@ -54,7 +54,14 @@ VALIDITY = timedelta(hours=1)
 """A grant of no rate that changes sooner is good for this long."""
 EXPIRY_GRACE = timedelta(minutes=5)
 CLOCK_SLACK_SECONDS = 60
-"""How much longer than its session a call may say it was: clocks differ, and no further are they believed."""
+"""How much longer than its session a service may say it was: clocks differ, and no further are they believed."""
+UNITS_A_SECOND_MOST = {
+    UsageKind.CALL_OUT: 1,
+    UsageKind.CALL_IN: 1,
+    UsageKind.DATA: 1_250_000_000,
+    UsageKind.TEXT: 100,
+}
+"""No service uses more: what a network says beyond is an error of its, such as a count below zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,71 +87,85 @@ def decide_service(
 ) -> Outcome:
     """Settle what a service used, then grant it more if it asks."""
     service = service or Service(ask.rating_group, at, ())
-    settled, charged, used = _settle(service, ask, purse, usage, at)
+    units = believable_units(service, ask.used, usage, at)
+    settled, charged, used = _settle(service, units, ask.used_after_change, purse, rates, at)
     freed = (service.held_micros - charged) + (purse.cash_micros or 0)
     left = Purse(None if purse.cash_micros is None else freed, _give_back(purse, service.shares, used))
     return _grant(settled, ask, left, rates, usage, at, charged, used)
 
 
 def _settle(
-    service: Service, ask: Ask, purse: Purse, usage: UsageKind, at: datetime
+    service: Service, used: int, used_after_change: int, purse: Purse, rates: Rates, at: datetime
 ) -> tuple[Service, int, tuple[Share, ...]]:
-    used = believable_units(service, ask.used, usage, at)
-    if used == 0:
+    before = service.pieces or _first_piece(rates, at)
+    if used == 0 or not before:
         return service, 0, ()
-    shares_used = _use_shares(service.shares, used)
-    after_change = min(ask.used_after_change, used) if service.next_rate else 0
-    pieces = _extend(service, used, after_change, sum(share.units for share in shares_used), at)
-    cost = price_of(pieces) - price_of(service.pieces)
+    shares_used = _use_shares(service.shares, purse.allowances, used)
+    after_change = min(used_after_change, used) if service.next_rate else 0
+    covered = sum(share.units for share in shares_used)
+    pieces = _extend(before, service.next_rate, used, after_change, covered, at)
+    cost = price_of(pieces) - price_of(before)
     payable = cost if purse.cash_micros is None else min(cost, service.held_micros + purse.cash_micros)
     settled = replace(service, pieces=pieces, unpaid_micros=service.unpaid_micros + cost - payable)
     return settled, payable, shares_used
 
 
+def _first_piece(rates: Rates, at: datetime) -> tuple[Piece, ...]:
+    """What a network lets through before it asks is paid for too, if it has a price."""
+    listed = rates.at(at)
+    return (Piece(listed, at),) if listed else ()
+
+
 def believable_units(service: Service, used: int, usage: UsageKind, at: datetime) -> int:
-    """The units to charge: a call cannot have lasted longer than its session, whatever its network says."""
+    """The units to charge: no more than a service can have used since it began, whatever its network says."""
     assert used >= 0
-    if usage not in (UsageKind.CALL_OUT, UsageKind.CALL_IN):
-        return used
     before = sum(piece.units for piece in service.pieces)
-    lasted = int((at - service.started_at).total_seconds()) + CLOCK_SLACK_SECONDS
-    return max(0, min(used, lasted - before))
+    lasted_seconds = int((at - service.started_at).total_seconds()) + CLOCK_SLACK_SECONDS
+    return max(0, min(used, lasted_seconds * UNITS_A_SECOND_MOST[usage] - before))
 
 
-def _use_shares(shares: Iterable[Share], used: int) -> tuple[Share, ...]:
-    """Take used units from the allowance units held, in order."""
-    taken = []
-    for share in shares:
-        units = min(share.units, used)
+def _use_shares(
+    held: Iterable[Share], more: Iterable[tuple[int, int | None]], used: int
+) -> tuple[Share, ...]:
+    """Take used units from the allowance units held, in order; what was used beyond the grant, from the rest."""
+    taken: dict[int, int] = {}
+    for account_id, available in (*((share.account_id, share.units) for share in held), *more):
+        units = used if available is None else min(available, used)
         used -= units
         if units:
-            taken.append(Share(share.account_id, units))
-    return tuple(taken)
+            taken[account_id] = taken.get(account_id, 0) + units
+    return tuple(Share(account_id, units) for account_id, units in taken.items())
 
 
 def _extend(
-    service: Service, used: int, after_change: int, allowance_units: int, at: datetime
+    pieces: tuple[Piece, ...],
+    next_rate: ListedRate | None,
+    used: int,
+    after_change: int,
+    allowance_units: int,
+    at: datetime,
 ) -> tuple[Piece, ...]:
     """Add used units to the last piece, and those after the change of tariff to a new one; allowances go first."""
-    *earlier, last = service.pieces
+    *earlier, last = pieces
     before = used - after_change
     covered = min(before, allowance_units)
     extended = replace(last, units=last.units + before, paid_units=last.paid_units + before - covered)
     if not after_change:
         return (*earlier, extended)
-    assert service.next_rate is not None
+    assert next_rate is not None
     covered_after = allowance_units - covered
-    return (*earlier, extended, Piece(service.next_rate, at, after_change, after_change - covered_after))
+    return (*earlier, extended, Piece(next_rate, at, after_change, after_change - covered_after))
 
 
 def price_of(pieces: Sequence[Piece]) -> int:
-    """What all pieces cost, in micros; setting up is paid once, by the first."""
+    """What all pieces cost, in micros; setting up is paid once, by the first that costs anything."""
     return sum(price(_rate_of(pieces, place), piece.paid_units) for place, piece in enumerate(pieces))
 
 
 def _rate_of(pieces: Sequence[Piece], place: int) -> Rate:
     rate = pieces[place].listed.rate
-    return rate if place == 0 else without_start(rate)
+    has_started = any(piece.paid_units for piece in pieces[:place])
+    return without_start(rate) if has_started else rate
 
 
 @lru_cache(maxsize=4096)
@@ -230,10 +251,10 @@ def _affordable(pieces: Sequence[Piece], wanted: int, cash_micros: int | None) -
 def _give_back(
     purse: Purse, held: tuple[Share, ...], used: tuple[Share, ...]
 ) -> tuple[tuple[int, int | None], ...]:
-    """The allowances as they are once what was held and not used is given back."""
+    """The allowances as they are once what was held and not used is given back, and what was used beyond is taken."""
     back = {share.account_id: share.units for share in held}
     for share in used:
-        back[share.account_id] -= share.units
+        back[share.account_id] = back.get(share.account_id, 0) - share.units
     return tuple(
         (account_id, None if units is None else units + back.get(account_id, 0))
         for account_id, units in purse.allowances
@@ -255,7 +276,7 @@ def decide_movements(
     movements = [_movement(after.account_id, held_before, charged, held_after)]
     movements += [
         _movement(account, shares_before.get(account, 0), used.get(account, 0), shares_after.get(account, 0))
-        for account in {**shares_before, **shares_after}
+        for account in {**shares_before, **used, **shares_after}
     ]
     return tuple(movement for movement in movements if movement.available or movement.held)
 
@@ -339,10 +360,31 @@ def decide_session(
     return replace(session, services=tuple(services.values())), tuple(outcomes)
 
 
+def merge_asks(asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
+    """One ask for each rating group: what is named twice is one service, charged whole and granted once."""
+    merged: dict[int | None, Ask] = {}
+    for ask in asks:
+        said = merged.get(ask.rating_group)
+        merged[ask.rating_group] = _merge(said, ask) if said else ask
+    return tuple(merged.values())
+
+
+def _merge(first: Ask, second: Ask) -> Ask:
+    wanted = [ask.wanted for ask in (first, second) if ask.wanted is not None]
+    return Ask(
+        first.rating_group,
+        first.used + second.used,
+        first.used_after_change + second.used_after_change,
+        first.wants or second.wants,
+        sum(wanted) if wanted else None,
+    )
+
+
 def _all_asks(asks: Sequence[Ask], services: dict[int | None, Service]) -> list[Ask]:
     """At the end of a session nothing more is granted, and services it does not mention used nothing more."""
-    said = {ask.rating_group: replace(ask, wants=False) for ask in asks if ask.rating_group in services}
-    return [said.get(group, Ask(group, wants=False)) for group in services]
+    said = {ask.rating_group: replace(ask, wants=False) for ask in asks}
+    known = [said.pop(group, Ask(group, wants=False)) for group in services]
+    return known + [ask for ask in said.values() if ask.used]
 
 
 def _purse_after(purse: Purse, before: Service | None, outcome: Outcome) -> Purse:
@@ -375,21 +417,21 @@ def decide_debit(
         if reserved.grant.units < units:
             refused = reserved.grant.result
             return refused if refused is not Result.SUCCESS else Result.CREDIT_EXHAUSTED
-        purse = _purse_after(purse, None, reserved)
-        settled = decide_service(
-            reserved.service, replace(ask, used=units, wants=False), purse, rates, session.use.usage, at
-        )
-        outcomes.append(replace_grant(settled, units))
-        services.append(settled.service)
+        debited = _debit(reserved, units, purse, rates, at)
+        purse = _purse_after(purse, None, debited)
+        outcomes.append(debited)
+        services.append(debited.service)
     return replace(session, services=tuple(services)), tuple(outcomes)
+
+
+def _debit(reserved: Outcome, units: int, purse: Purse, rates: Rates, at: datetime) -> Outcome:
+    """Use up at once what was reserved, and hold nothing."""
+    left = _purse_after(purse, None, reserved)
+    settled, charged, shares_used = _settle(reserved.service, units, 0, left, rates, at)
+    ended = replace(settled, granted=0, held_micros=0, shares=(), next_rate=None)
+    return Outcome(ended, Grant(ended.rating_group, Result.SUCCESS, units), charged, shares_used)
 
 
 def units_of(ask: Ask) -> int:
     """How many units an event is about: what it asks for, else what it says was used, else one."""
     return ask.wanted or ask.used or 1
-
-
-def replace_grant(outcome: Outcome, units: int) -> Outcome:
-    """The same outcome, answered with the units that were charged."""
-    grant = Grant(outcome.grant.rating_group, Result.SUCCESS, units)
-    return Outcome(outcome.service, grant, outcome.charged_micros, outcome.shares_used)
