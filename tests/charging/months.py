@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import shop
@@ -24,6 +25,7 @@ from onecard.charging.subscriptions import (
 )
 from onecard.database.pool import Database, connection
 from onecard.ledger.actions import check_ledger, find_account, top_up
+from onecard.ledger.model import Account
 from onecard.values.clock import MovedClock
 from onecard.values.money import Money
 
@@ -76,7 +78,7 @@ class Months:
         async with connection(self.database.pool) as borrowed:
             return await cancel_plan(borrowed, **self._who(), at_once=at_once, zone=VANCOUVER)
 
-    def _who(self) -> dict[str, object]:
+    def _who(self) -> dict[str, Any]:
         return {
             "at": self.clock.now(),
             "actor": shop.STAFF,
@@ -100,15 +102,16 @@ class Months:
 
     async def top_up(self, micros: int) -> None:
         async with connection(self.database.pool) as borrowed, borrowed.transaction():
-            await top_up(
+            topped_up = await top_up(
                 borrowed,
                 self.clock.now(),
                 actor=shop.STAFF,
                 part=self.card.part,
                 account_id=self.card.account_id,
                 amount=Money(micros, shop.CAD),
-                event=f"at {self.clock.now()}",
+                event=f"{micros} at {self.clock.now()}",
             )
+        assert isinstance(topped_up, Account), topped_up
 
     async def money(self) -> tuple[int, int]:
         """What is available and what is held, in whole cents."""

@@ -20,6 +20,11 @@ WIDEST = {
     "slot": 3,
     "code": "12583123",
     "far": "12583200447911123456",
+    "plan": "Bridge Plus",
+    "day": "2026-12-31",
+    "left": "123,456 Mo de données",
+    "granted": "123,456 Mo de données",
+    "count": 123_456,
 }
 every_phrase = pytest.mark.parametrize("phrase", list(Phrase))
 every_language = pytest.mark.parametrize("language", list(Language))

@@ -61,7 +61,7 @@ WITH due AS (
 UPDATE notice n SET due_at = $3 FROM due WHERE n.part = $1 AND n.id = due.id
 RETURNING n.part, n.id, n.card_id, n.kind, n.parameters"""
 CLOSE = """
-UPDATE notice SET closed_at = $3, told_at = CASE WHEN $4 THEN $3 END
+UPDATE notice SET closed_at = $3, told_at = CASE WHEN $4 THEN $3::timestamptz END
 WHERE part = $1 AND id = $2 AND closed_at IS NULL"""
 CLOSE_STALE = "UPDATE notice SET closed_at = $3 WHERE part = $1 AND closed_at IS NULL AND written_at < $2"
 PURGE = "DELETE FROM notice WHERE part = $1 AND closed_at < $2"

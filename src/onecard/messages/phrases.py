@@ -29,6 +29,17 @@ class Phrase(Enum):
     HELP = "help"
     NOT_UNDERSTOOD = "not_understood"
     NOT_SENT = "not_sent"
+    LOW_BALANCE = "low_balance"
+    ALLOWANCE_USED = "allowance_used"
+    ALLOWANCE_USED_UP = "allowance_used_up"
+    ALLOWANCE_EXPIRES = "allowance_expires"
+    PLAN_RENEWS = "plan_renews"
+    PLAN_RENEWED = "plan_renewed"
+    PLAN_NOT_RENEWED = "plan_not_renewed"
+    PLAN_ENDED = "plan_ended"
+    UNITS_CALL = "units_call"
+    UNITS_TEXT = "units_text"
+    UNITS_DATA = "units_data"
 
 
 WORDS: dict[Phrase, dict[Language, str]] = {
@@ -88,6 +99,72 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         FR: "Votre texto au {far} n'a été ni envoyé ni facturé : {reason}.",
         HANS: "您发往{far}的短信未发送，未收费：{reason}。",
         HANT: "您發往{far}的短訊未傳送，未收費：{reason}。",
+    },
+    Phrase.LOW_BALANCE: {
+        EN: "Your balance is low: {amount}. Please top up.",
+        FR: "Votre solde est bas : {amount}. Veuillez recharger.",
+        HANS: "您的余额不足：{amount}，请及时充值。",
+        HANT: "您的餘額不足：{amount}，請及時增值。",
+    },
+    Phrase.ALLOWANCE_USED: {
+        EN: "80% of your {granted} is used: {left} left. After that your balance pays.",
+        FR: "80 % de votre forfait de {granted} est utilisé : reste {left}. Ensuite votre solde paie.",
+        HANS: "您的{granted}已用80%，剩余{left}。用完后由余额支付。",
+        HANT: "您的{granted}已用80%，尚餘{left}。用完後由餘額支付。",
+    },
+    Phrase.ALLOWANCE_USED_UP: {
+        EN: "Your {granted} is used up. From now on your balance pays.",
+        FR: "Votre forfait de {granted} est épuisé. Votre solde paie désormais.",
+        HANS: "您的{granted}已用完，此后由余额支付。",
+        HANT: "您的{granted}已用完，此後由餘額支付。",
+    },
+    Phrase.ALLOWANCE_EXPIRES: {
+        EN: "{left} of yours will expire on {day} if not used.",
+        FR: "{left} de votre forfait expirent le {day} si vous ne les utilisez pas.",
+        HANS: "您剩余的{left}将于{day}到期。",
+        HANT: "您尚餘的{left}將於{day}到期。",
+    },
+    Phrase.PLAN_RENEWS: {
+        EN: "Your plan {plan} renews on {day} for {amount}. Keep enough on your balance.",
+        FR: "Votre forfait {plan} se renouvelle le {day} pour {amount}. Gardez un solde suffisant.",
+        HANS: "您的套餐{plan}将于{day}续订，费用{amount}，请保证余额充足。",
+        HANT: "您的套餐{plan}將於{day}續訂，費用{amount}，請確保餘額充足。",
+    },
+    Phrase.PLAN_RENEWED: {
+        EN: "Your plan {plan} is renewed until {day} for {amount}.",
+        FR: "Votre forfait {plan} est renouvelé jusqu'au {day} pour {amount}.",
+        HANS: "您的套餐{plan}已续订至{day}，费用{amount}。",
+        HANT: "您的套餐{plan}已續訂至{day}，費用{amount}。",
+    },
+    Phrase.PLAN_NOT_RENEWED: {
+        EN: "Your plan {plan} could not be renewed: it costs {amount}. Top up: we try again daily until {day}.",
+        FR: "Forfait {plan} non renouvelé ({amount}). Rechargez : nous réessayons chaque jour jusqu'au {day}.",
+        HANS: "您的套餐{plan}未能续订，需{amount}。请充值，我们每天重试至{day}。",
+        HANT: "您的套餐{plan}未能續訂，需{amount}。請增值，我們每天重試至{day}。",
+    },
+    Phrase.PLAN_ENDED: {
+        EN: "Your plan {plan} has ended. You now pay for what you use.",
+        FR: "Votre forfait {plan} a pris fin. Vous payez désormais à l'usage.",
+        HANS: "您的套餐{plan}已终止，此后按使用量计费。",
+        HANT: "您的套餐{plan}已終止，此後按使用量計費。",
+    },
+    Phrase.UNITS_CALL: {
+        EN: "{count} min of calls",
+        FR: "{count} min d'appels",
+        HANS: "{count}分钟通话",
+        HANT: "{count}分鐘通話",
+    },
+    Phrase.UNITS_TEXT: {
+        EN: "{count} texts",
+        FR: "{count} textos",
+        HANS: "{count}条短信",
+        HANT: "{count}則短訊",
+    },
+    Phrase.UNITS_DATA: {
+        EN: "{count} MB of data",
+        FR: "{count} Mo de données",
+        HANS: "{count}MB流量",
+        HANT: "{count}MB數據",
     },
 }
 

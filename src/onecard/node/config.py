@@ -18,7 +18,7 @@ import msgspec
 
 from onecard.lines.model import LineLimits
 from onecard.switching.model import LinkRole, Route
-from onecard.values.money import BadMoney, Currency, parse_currency
+from onecard.values.money import BadMoney, Currency, Money, parse_currency, parse_micros
 from onecard.values.phone import BadNumber, Country, parse_country
 
 
@@ -41,6 +41,8 @@ class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secondaries_most: int = 3
     applications_a_month_most: int = 3
     quarantine_days: int = 90
+    low_balance: str | None = None
+    """An amount such as 2.00, below which subscribers are told that their balance is low."""
 
     @property
     def country(self) -> Country:
@@ -49,6 +51,11 @@ class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def money(self) -> Currency:
         return parse_currency(self.currency)
+
+    @property
+    def low(self) -> Money | None:
+        """Below what a balance is low."""
+        return None if self.low_balance is None else Money(parse_micros(self.low_balance), self.money)
 
     @property
     def line_limits(self) -> LineLimits:
@@ -207,6 +214,8 @@ class Charging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     restrict_filters: list[str] = []
     """IPFilterRules of what stays open."""
     quota_holding_seconds: int | None = None
+    usage_days: int = 365
+    """How long usage records are kept."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -277,6 +286,10 @@ def _check_operator(operator: Operator) -> Iterator[str]:
         parse_currency(operator.currency)
     except BadMoney as error:
         yield f"operator.currency: {error}"
+    try:
+        parse_micros(operator.low_balance or "0")
+    except BadMoney as error:
+        yield f"operator.low_balance: {error}"
     try:
         ZoneInfo(operator.time_zone)
     except (ZoneInfoNotFoundError, ValueError):

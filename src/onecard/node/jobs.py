@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from onecard.charging.actions import CreditControl
+from onecard.charging.allowances import end_expired_allowances
+from onecard.charging.notices import look_at_accounts, tidy_notices, warn_of_expiry
+from onecard.charging.records import purge_records
+from onecard.charging.subscription_store import call_up_those_of_ended_cards
+from onecard.charging.subscriptions import renew_due
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
 from onecard.gateways.smpp.link import Exchange, Link
 from onecard.lines.actions import refuse_expired_applications, release_numbers
 from onecard.node.config import Config
+from onecard.node.notices import NoticeTeller
 
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 3.0
+LOOKED_AT_MOST = 10_000
+NOTICES_AGE = timedelta(days=90)
 CHANGES_AGE = timedelta(days=1)
 """No node is behind by more: one that was away starts with an empty memory."""
 STATUS = """
@@ -36,16 +45,26 @@ class Jobs:
     def __init__(
         self,
         pool: Pool,
+        parts: Sequence[int],
         config: Config,
         links: Mapping[str, Link],
         exchange: Exchange,
         control: CreditControl,
     ) -> None:
         self._pool = pool
+        self._parts = tuple(parts)
         self._config = config
         self._links = links
         self._exchange = exchange
         self._control = control
+        self._zone = ZoneInfo(config.operator.time_zone)
+        self._teller = NoticeTeller(pool, parts, exchange.acceptor.tell, exchange.clock, self._zone)
+        self._looked_at: set[int] = set()
+        self._tidied_on: date | None = None
+
+    def look_at(self, account_id: int) -> None:
+        """An account was topped up, or given an allowance: is it still low?"""
+        self._looked_at.add(account_id)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -68,6 +87,39 @@ class Jobs:
             await self._control.expire()
             await release_numbers(borrowed, now, actor="onecard")
             await borrowed.execute("DELETE FROM change WHERE at < $1", now - CHANGES_AGE)
+            await self._look_at_accounts(borrowed, now)
+            await self._tidy_daily(borrowed, now)
+        for part in self._parts:
+            await self._move_on(part, now)
+        await self._teller.tell_due()
+
+    async def _look_at_accounts(self, borrowed: Connection, now: datetime) -> None:
+        """Warn of what runs low on the accounts that this node charged, or heard of, since the last look."""
+        sources = self._looked_at, self._exchange.acceptor.charged, self._control.charged
+        accounts = sorted(set().union(*sources))
+        for source in sources:
+            source.clear()
+        for first in range(0, len(accounts), LOOKED_AT_MOST):
+            some = accounts[first : first + LOOKED_AT_MOST]
+            for part in self._parts:
+                await look_at_accounts(borrowed, part, now, some, self._config.operator.low)
+
+    async def _move_on(self, part: int, now: datetime) -> None:
+        """What the time brings to plans and allowances of one part."""
+        async with connection(self._pool) as borrowed:
+            await warn_of_expiry(borrowed, part, now)
+            await end_expired_allowances(borrowed, part, now)
+        await renew_due(self._pool, part, self._exchange.acceptor.setting.tariff, self._zone, now)
+
+    async def _tidy_daily(self, borrowed: Connection, now: datetime) -> None:
+        """Forget what is kept long enough, and call up plans of cards that have ended."""
+        if self._tidied_on == now.date():
+            return
+        for part in self._parts:
+            await tidy_notices(borrowed, part, now, NOTICES_AGE)
+            await purge_records(borrowed, part, now - timedelta(days=self._config.charging.usage_days))
+            await call_up_those_of_ended_cards(borrowed, part, now)
+        self._tidied_on = now.date()
 
     async def _tell_status(self, borrowed: Connection) -> None:
         now = self._exchange.clock.now()

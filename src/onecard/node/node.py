@@ -17,6 +17,7 @@ from onecard.cards.actions import activate_card
 from onecard.catalogue.model import Tariff
 from onecard.catalogue.store import load_tariff
 from onecard.charging.actions import CreditControl
+from onecard.charging.allowances import list_text_allowances
 from onecard.database.migrations import pending
 from onecard.database.pool import Connection, Database, Pool, connection
 from onecard.gateways.http.app import make_app
@@ -126,9 +127,16 @@ async def run_node(
             addresses = replace(addresses, diameter=diameter)
             tail.on_account.append(desk.reauthorize)
         _bind_to_peers(config, links, peer_passwords, stack)
-        jobs = Jobs(database.pool, config, links, exchange, control)
+        jobs = Jobs(database.pool, parts, config, links, exchange, control)
+        tail.on_account.append(jobs.look_at)
         await stack.enter_async_context(_running(upkeep.run(), jobs.run()))
-        log.info("onecard is up", node=config.node, smpp=addresses.smpp, http=addresses.http)
+        log.info(
+            "onecard is up",
+            node=config.node,
+            smpp=addresses.smpp,
+            http=addresses.http,
+            diameter=addresses.diameter,
+        )
         yield Node(
             config,
             database,
@@ -231,7 +239,10 @@ async def _load_card(pool: Pool, key: Key) -> CardEntry | None:
             found = await find_card_with_lines(borrowed, E164(key))
         else:
             found = await find_card_with_lines_by_sim(borrowed, imsi=Imsi(key))
-    return CardEntry(*found) if found and found.lines else None
+        if found is None or not found.lines:
+            return None
+        allowances = await list_text_allowances(borrowed, found.card.part, found.card.account_id)
+    return CardEntry(*found, allowances)
 
 
 async def _load_tariff(acceptor: TextAcceptor, borrowed: Connection) -> None:
