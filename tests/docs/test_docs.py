@@ -16,8 +16,15 @@ import pytest
 import typer
 
 from onecard.catalogue.reading import read_toml_price_list
+from onecard.charging.actions import REMEMBERED_MOST
+from onecard.charging.notices import NoticeKind
+from onecard.charging.rules import QUOTAS, UNITS_A_SECOND_MOST
 from onecard.cli.app import GROUPS
 from onecard.database.migrations import read_migrations
+from onecard.gateways.diameter import dictionary, endpoint, translate
+from onecard.gateways.diameter.codec import MOST_REPEATED
+from onecard.gateways.diameter.constants import MOST_MESSAGE_OCTETS, ResultCode
+from onecard.gateways.diameter.session import SessionSettings
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.gateways.smpp.translate import (
     STATUS_OF_CANCEL_REFUSAL,
@@ -64,8 +71,9 @@ def read(name: str) -> str:
 def rows_of(page: str, heading: str) -> list[list[str]]:
     """The cells of the first table below a heading, without its head."""
     section = page.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    table = re.findall(r"^\|(.*)\|$", section, re.MULTILINE)
-    return [[cell.strip() for cell in row.split(" | ")] for row in table[2:]]
+    table = re.search(r"(?:^\|.*\|\n)+", section, re.MULTILINE)
+    assert table, f"there is no table below {heading}"
+    return [[cell.strip() for cell in row[1:-1].split(" | ")] for row in table[0].splitlines()[2:]]
 
 
 def blocks_of(page: Path, language: str) -> list[str]:
@@ -172,6 +180,51 @@ def test_the_reference_gives_each_refusal_the_status_that_peers_get(heading: str
     }
 
 
+DIAMETER = "reference/diameter.md"
+
+
+def test_the_reference_gives_each_result_the_code_that_diameter_peers_get() -> None:
+    written = {row[0].strip("`"): row[1] for row in rows_of(read(DIAMETER), "Results")}
+    assert written == {
+        result.value: f"`{code.name}` {code.value}" for result, code in translate.RESULT_CODE.items()
+    }
+
+
+def test_the_reference_names_result_codes_of_diameter_by_their_numbers() -> None:
+    written = re.findall(r"`([A-Z_]{5,})` (\d{4})\b", read(DIAMETER))
+    assert written
+    assert [code for code in written if ResultCode[code[0]] != int(code[1])] == []
+    named = set(re.findall(r"`([A-Z][A-Z_]{4,})`", read(DIAMETER)))
+    assert named <= set(ResultCode.__members__)
+
+
+@pytest.mark.parametrize("heading", ["What is read", "What is answered"])
+def test_the_reference_names_the_avps_of_the_dictionary_by_their_codes(heading: str) -> None:
+    known = {
+        (avp.name, str(avp.code)) for avp in vars(dictionary).values() if isinstance(avp, dictionary.Avp)
+    }
+    written = {(row[0], row[1]) for row in rows_of(read(DIAMETER), heading)}
+    assert written <= known
+
+
+def test_the_reference_gives_the_limits_of_diameter_and_how_much_is_granted() -> None:
+    limits = {row[0]: int(row[1]) for row in rows_of(read(DIAMETER), "Limits")}
+    assert limits == {
+        "octets of a message": MOST_MESSAGE_OCTETS,
+        "one AVP in a message or group": MOST_REPEATED,
+        "requests of a peer without an answer": SessionSettings().requests_most,
+        "open connections": 256,
+        "answers kept for repeats": endpoint.ANSWERS_MOST,
+        "seconds they are kept": int(endpoint.KEEP_SECONDS),
+        "sessions, and accounts, remembered": REMEMBERED_MOST,
+    }
+    quotas = re.findall(r"^\| `([a-z_]+)` \| (\d+) \| (\d+) \| (\d+) \|$", read(DIAMETER), re.MULTILINE)
+    assert quotas == [
+        (kind, str(quota.usual), str(quota.most), str(UNITS_A_SECOND_MOST[kind]))
+        for kind, quota in QUOTAS.items()
+    ]
+
+
 def test_the_reference_of_the_schema_has_a_heading_for_every_table() -> None:
     sql = "\n".join(migration.sql for migration in read_migrations())
     tables = set(re.findall(r"^CREATE TABLE (\w+)", sql, re.MULTILINE))
@@ -207,3 +260,13 @@ def test_every_page_is_reached_from_the_index() -> None:
     index = read("index.md")
     reached = {(DOCS / target).resolve() for target in re.findall(r"\]\(([^)#]+\.md)", index)}
     assert set(DOCS.rglob("*.md")) - reached == {DOCS / "index.md"}
+
+
+def test_the_reference_of_the_schema_has_every_kind_of_entry_and_notice() -> None:
+    page = read("reference/schema.md")
+    sql = "\n".join(migration.sql for migration in read_migrations())
+    kinds = re.findall(r"^    \((\d+), '(\w+)', (?:'(\w+)'|NULL)\)[,;]", sql, re.MULTILINE)
+    written = re.findall(r"^\| (\d+) \| `(\w+)` \| (\S+)", page, re.MULTILINE)
+    assert written == [(number, name, other or "the") for number, name, other in kinds]
+    notices = page.split("### `notice`\n", 1)[1].split("\n### ", 1)[0]
+    assert re.findall(r"^\| `(\w+)` \| \w", notices, re.MULTILINE)[1:] == [kind.value for kind in NoticeKind]
