@@ -105,6 +105,8 @@ class CreditControl:
         body_keys: BodyKeys,
         clock: Clock,
     ) -> None:
+        self.charged: set[int] = set()
+        """Ledger accounts that moved since somebody last emptied it: are they running low?"""
         self._pool = pool
         self._parts = tuple(parts)
         self._setting = setting
@@ -159,9 +161,11 @@ class CreditControl:
             status = await self._write(plan)
             if status is ChargeStatus.WRITTEN:
                 return plan.answer
-            if status is ChargeStatus.NO_ACCOUNT:
+            if status is ChargeStatus.NO_ACCOUNT and must_look:
                 return Answer(Result.UNKNOWN_SUBSCRIBER)
-            must_look = status is ChargeStatus.INSUFFICIENT
+            if status is ChargeStatus.NO_ACCOUNT:
+                self.forget_account(plan.session.account_id)  # an allowance may have ended that is remembered
+            must_look = status in (ChargeStatus.INSUFFICIENT, ChargeStatus.NO_ACCOUNT)
             self._sessions.pop(request.session_id, None)
         return Answer(Result.BUSY)
 
@@ -331,6 +335,7 @@ class CreditControl:
         )
         self._note_open(session, plan.is_open)
         for movement in plan.movements:
+            self.charged.add(movement.account_id)
             known = self._available.get(movement.account_id)
             if known is not None:
                 self._available.remember(movement.account_id, known + movement.available)
