@@ -18,11 +18,15 @@ from typing import Any
 import pytest
 
 from onecard.gateways.smpp.constants import CommandStatus
+from onecard.story.network import open_network
 from onecard.story.peers import PeerRefused, bind_esme
+from onecard.story.sessions import data_of_card, read_grant
 from onecard.story.steps import STORY
 
 ONECARD = (sys.executable, "-c", "from onecard.cli import main; main()")
 GIVE_UP_SECONDS = 120.0
+PARTNERS = 4
+BALANCE = "19.50"
 
 
 @pytest.fixture
@@ -95,7 +99,7 @@ def test_every_step_of_the_story_is_verified(temporary: Path) -> None:
     assert [step["name"] for step in summary["steps"]] == [step.name for step in STORY]
     assert all(step["ok"] and step["detail"] for step in summary["steps"])
     assert summary["ok"]
-    assert summary["balance"] == {"amount": "19.85", "currency": "CAD"}
+    assert summary["balance"] == {"amount": BALANCE, "currency": "CAD"}
     assert summary["check"]["good"]
     assert list(temporary.iterdir()) == []
 
@@ -128,9 +132,23 @@ async def _check_sign_ins(held: dict[str, Any], host: str, port: int) -> None:
     with pytest.raises(PeerRefused, match=hex(CommandStatus.ESME_RINVPASWD)):
         await bind_esme(host, port, links["bank"]["system_id"], "not it")
     socket.create_connection((links["host"]["host"], links["host"]["port"]), 5).close()
+    await _check_diameter(held)
     assert held["story"]["ok"]
     assert held["http"].startswith("http://127.0.0.1:")
     assert held["database_url"].startswith("postgresql://")
+
+
+async def _check_diameter(held: dict[str, Any]) -> None:
+    """A second network is let in beside the one of the story."""
+    host, port = held["diameter"].split(":")
+    peer = held["diameter_peer"]
+    asked_again: list[str] = []
+    network = await open_network(host, int(port), (peer["host"], peer["realm"]), asked_again.append)
+    session = data_of_card(held["subscriber"]["msisdns"][0])
+    answer = await network.charge(session.open(1000))
+    await network.charge(session.end(0))
+    await network.close()
+    assert (read_grant(answer).units, asked_again) == (1000, [])
 
 
 def _check_kept(temporary: Path, data: Path, number: str) -> None:
@@ -139,7 +157,7 @@ def _check_kept(temporary: Path, data: Path, number: str) -> None:
     shown = subprocess.run(
         [*ONECARD, *arguments, "account", "show", number, "--json"], check=True, capture_output=True
     )
-    assert json.loads(shown.stdout)["available"]["amount"] == "19.85"
+    assert json.loads(shown.stdout)["available"]["amount"] == BALANCE
     code, _, error = run(temporary, "--data", str(data))
     assert code == 1
     assert "needs an empty directory" in error
@@ -148,7 +166,7 @@ def _check_kept(temporary: Path, data: Path, number: str) -> None:
 
 def test_the_story_fails_when_a_partner_is_killed_and_says_where_the_logs_are(temporary: Path) -> None:
     child = start(temporary, "--json")
-    settle(lambda: len(partners(child.pid)) == 3, "the start of the partners")
+    settle(lambda: len(partners(child.pid)) == PARTNERS, "the start of the partners")
     below = descendants(child.pid)
     os.kill(partners(child.pid)[-1], signal.SIGKILL)
     out, error = child.communicate(timeout=GIVE_UP_SECONDS)

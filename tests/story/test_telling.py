@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from onecard.catalogue.model import UsageKind
+from onecard.catalogue.reading import read_toml_price_list
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.node.config import load_config
 from onecard.story.act import Act, Event, NotAsExpected
-from onecard.story.place import PlaceTaken, open_place
+from onecard.story.cast import CHINESE_FRIEND
+from onecard.story.place import NETWORK, SPARE_NETWORK, PlaceTaken, open_place
 from onecard.story.stage import Stage, open_stage
-from onecard.story.steps import CHINESE_FRIEND, LONG_TEXT, TO_SATELLITE, Step
+from onecard.story.steps import LONG_TEXT, TO_SATELLITE, Step
 from onecard.story.summary import Failure
 from onecard.story.telling import tell_steps
 from onecard.story.texts import from_card, in_parts, join_parts, status_name, to_number, words_of
@@ -115,7 +118,11 @@ def test_the_made_up_operators_files_are_ones_that_onecard_takes() -> None:
         config = load_config(place.configuration)
         sims = place.sims.read_text().split()[1:]
         numbers = place.numbers.read_text().split()[1:]
+        prices = read_toml_price_list(place.prices.read_text())
     assert [link.name for link in config.links] == ["host", "home-cn", "bank"]
+    assert config.diameter is not None
+    assert [peer.host for peer in config.diameter.peers] == [NETWORK[0], SPARE_NETWORK[0]]
+    assert {rate.usage for rate in prices.rates} == {UsageKind.TEXT, UsageKind.CALL_OUT, UsageKind.DATA}
     assert all(parse_iccid(sim.split(",")[0]) for sim in sims)
     assert all(parse_msisdn(number.split(",")[0]) for number in numbers)
     assert not place.root.exists()

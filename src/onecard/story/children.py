@@ -23,7 +23,17 @@ from onecard.database.directory import EmbeddedServerError
 from onecard.database.embedded import EmbeddedServer
 from onecard.gateways.smpp.pdus import ShortMessage
 from onecard.story.place import Place
-from onecard.story.wire import Done, Errand, Failed, Order, Outcome, read_report, write_line
+from onecard.story.wire import (
+    AskedAgain,
+    Done,
+    Errand,
+    Failed,
+    Order,
+    Outcome,
+    Received,
+    read_report,
+    write_line,
+)
 
 ONECARD = (sys.executable, "-c", "from onecard.cli import main; main()")
 PARTNER = (sys.executable, "-m", "onecard.story.partner")
@@ -36,6 +46,7 @@ STOP_SECONDS = 90.0
 COMMAND_SECONDS = 120.0
 
 O = TypeVar("O", bound=Outcome)  # noqa: E741
+T = TypeVar("T")
 
 
 class ChildFailed(Exception):
@@ -43,12 +54,13 @@ class ChildFailed(Exception):
 
 
 class Partner:
-    """An operator's or a bank's program, from the story's side."""
+    """An operator's, a bank's or a network's program, from the story's side."""
 
     def __init__(self, name: str, child: Process) -> None:
         self.name = name
         self.child = child
         self._texts: deque[ShortMessage] = deque(maxlen=TEXTS_KEPT_MOST)
+        self._asked_again: deque[str] = deque(maxlen=TEXTS_KEPT_MOST)
         self._came = asyncio.Event()
         self._waiting: dict[int, asyncio.Future[Outcome]] = {}
         self._number = 0
@@ -71,17 +83,16 @@ class Partner:
 
     async def next_text(self) -> ShortMessage:
         """The next text or receipt that arrived at the partner. Raises ChildFailed when none comes."""
-        while not self._texts:
-            if self._reading.done():
-                raise ChildFailed(f"the program of the {self.name} has ended")
-            self._came.clear()
-            await self._in_time(self._came.wait(), "was sent no text")
-        return self._texts.popleft()
+        return await self._next(self._texts, "was sent no text")
+
+    async def next_asked_again(self) -> str:
+        """The next session that the partner was asked to authorise anew. Raises ChildFailed when none comes."""
+        return await self._next(self._asked_again, "was asked for no session again")
 
     @property
-    def unread(self) -> Sequence[ShortMessage]:
+    def unread(self) -> Sequence[ShortMessage | str]:
         """What arrived and nobody asked for."""
-        return tuple(self._texts)
+        return (*self._texts, *self._asked_again)
 
     async def close(self) -> None:
         """End the program: it goes when its orders end."""
@@ -89,6 +100,14 @@ class Partner:
         self.child.stdin.close()
         await stop(self.child)
         await self._reading
+
+    async def _next(self, arrived: deque[T], fault: str) -> T:
+        while not arrived:
+            if self._reading.done():
+                raise ChildFailed(f"the program of the {self.name} has ended")
+            self._came.clear()
+            await self._in_time(self._came.wait(), fault)
+        return arrived.popleft()
 
     async def _in_time(self, awaited: Any, fault: str) -> Any:
         try:
@@ -99,12 +118,15 @@ class Partner:
     async def _read(self) -> None:
         assert self.child.stdout is not None
         while line := await self.child.stdout.readline():
-            report = read_report(line)
-            if isinstance(report, Done):
-                self._finish(self._waiting.pop(report.number), report.outcome)
-            else:
-                self._texts.append(report.message)
-                self._came.set()
+            match read_report(line):
+                case Done(number=number, outcome=outcome):
+                    self._finish(self._waiting.pop(number), outcome)
+                case Received(message=message):
+                    self._texts.append(message)
+                    self._came.set()
+                case AskedAgain(session_id=session_id):
+                    self._asked_again.append(session_id)
+                    self._came.set()
         for waiting in self._waiting.values():
             self._finish(waiting, Failed("its program has ended"))
         asyncio.get_running_loop().call_soon(self._came.set)  # once `_reading` is done
@@ -130,6 +152,7 @@ class Addresses(msgspec.Struct, frozen=True):
 
     smpp: str
     http: str
+    diameter: str
 
     @property
     def smpp_place(self) -> tuple[str, int]:
@@ -138,6 +161,10 @@ class Addresses(msgspec.Struct, frozen=True):
     @property
     def http_place(self) -> tuple[str, int]:
         return _split(self.http)
+
+    @property
+    def diameter_place(self) -> tuple[str, int]:
+        return _split(self.diameter)
 
 
 @dataclass(frozen=True, slots=True)

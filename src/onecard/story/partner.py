@@ -11,16 +11,23 @@ from collections.abc import Callable
 import msgspec
 import uvloop
 
+from onecard.gateways.diameter.messages import CreditControlRequest
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.gateways.smpp.pdus import ShortMessage
+from onecard.story.network import Network, open_network
 from onecard.story.peers import Esme, MessageCentre, PeerConnection, PeerRefused, bind_esme
 from onecard.story.wire import (
     Answered,
+    AskedAgain,
     BindTo,
     Bound,
+    Charge,
+    Charged,
     Done,
     Errand,
     Failed,
+    Joined,
+    JoinPeer,
     Listen,
     Listening,
     Order,
@@ -39,12 +46,13 @@ HTTP_SECONDS = 20.0
 
 
 class Partner:
-    """An operator or a bank: a message centre that is bound to, or a peer that binds."""
+    """An operator, a bank or a network: a message centre that is bound to, or a peer that binds or calls."""
 
     def __init__(self, report: Callable[[Report], None]) -> None:
         self._report = report
         self._centre: MessageCentre | None = None
         self._esme: Esme | None = None
+        self._network: Network | None = None
 
     async def obey(self, order: Order) -> None:
         """Do an errand and report what came of it."""
@@ -55,11 +63,13 @@ class Partner:
         self._report(Done(order.number, outcome))
 
     async def close(self) -> None:
-        """Unbind and go away."""
+        """Unbind, hang up and go away."""
         if self._esme is not None:
             await self._esme.connection.close()
         if self._centre is not None:
             await self._centre.close()
+        if self._network is not None:
+            await self._network.close()
 
     async def _run(self, errand: Errand) -> Outcome:
         match errand:
@@ -80,6 +90,11 @@ class Partner:
                 return await self._send(message)
             case PostOutcome():
                 return await asyncio.to_thread(post_outcome, errand)
+            case JoinPeer(host=host, port=port, identity=identity):
+                self._network = await open_network(host, port, identity, self._tell_asked_again)
+                return Joined()
+            case Charge(request=request):
+                return await self._charge(request)
 
     async def _send(self, message: ShortMessage) -> Answered:
         if self._centre is not None:
@@ -90,12 +105,20 @@ class Partner:
             raise PeerRefused("this partner is not bound to anybody")
         return Answered(answered.status, answered.message_id)
 
+    async def _charge(self, request: CreditControlRequest) -> Charged:
+        if self._network is None:
+            raise PeerRefused("this partner has joined no peer")
+        return Charged(await self._network.charge(request))
+
     def _take(self, _: PeerConnection, message: ShortMessage) -> tuple[CommandStatus, str]:
         self._tell(message)
         return CommandStatus.ESME_ROK, ""
 
     def _tell(self, message: ShortMessage) -> None:
         self._report(Received(message))
+
+    def _tell_asked_again(self, session_id: str) -> None:
+        self._report(AskedAgain(session_id))
 
 
 def post_outcome(errand: PostOutcome) -> Posted:

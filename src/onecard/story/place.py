@@ -16,18 +16,73 @@ from onecard.values.card import luhn_is_valid
 SIMS, CANADIAN_NUMBERS, CHINESE_NUMBERS = 5, 5, 10
 ICCID_BEGIN = "89302990"
 IMSI_BEGIN = "302990"
+NETWORK = ("gateway.network.example", "network.example")
+"""Origin-Host and Origin-Realm of the network that serves the cards."""
+SPARE_NETWORK = ("spare.network.example", "network.example")
+"""Nobody's in the story: for whoever goes on from there."""
+OUR_HOST, OUR_REALM = "charging.maplebridge.example", "maplebridge.example"
 PRICES = """\
-usage,line_country,prefix,price,per
-text,CA,1,0.05,segment
-text,CA,86,0.15,segment
-text,CA,881,12.50,segment
-text,CN,86,0.10,segment
-text,CN,short,0.02,segment
+name = "Maple Bridge"
+currency = "CAD"
+effective_from = 2025-01-01T00:00:00-08:00
+
+# Texts from Canadian numbers go to North America, China and satellite phones; from Chinese ones to China only.
+[[rate]]
+usage = "text"
+line_country = "CA"
+prefix = "1"
+price = 0.05
+per = "segment"
+
+[[rate]]
+usage = "text"
+line_country = "CA"
+prefix = "86"
+price = 0.15
+per = "segment"
+
+[[rate]]
+usage = "text"
+line_country = "CA"
+prefix = "881"
+price = 12.50
+per = "segment"
+
+[[rate]]
+usage = "text"
+line_country = "CN"
+prefix = "86"
+price = 0.10
+per = "segment"
+
+[[rate]]
+usage = "text"
+line_country = "CN"
+prefix = "short"
+price = 0.02
+per = "segment"
+
+# A call is counted by 30 seconds at first, then by 6.
+[[rate]]
+usage = "call_out"
+line_country = "CN"
+prefix = "86"
+price = 0.13
+per = "minute"
+first_block = 30
+next_block = 6
+setup = 0.05
+
+[[rate]]
+usage = "data"
+line_country = "CA"
+prefix = ""
+price = 0.10
+per = "MB"
 """
-"""Of texts from Canadian numbers to North America, China and satellite phones; from Chinese ones to China only."""
 
 CONFIGURATION = """\
-# A made-up operator and its three partners.
+# A made-up operator and its four partners.
 node = "onecard-1"
 master_key_file = {master_key_file}
 
@@ -43,6 +98,18 @@ listen = "127.0.0.1:0"
 
 [http]
 listen = "127.0.0.1:0"
+
+# The network that serves the cards asks here before it lets them call, or use data.
+[diameter]
+host = "{our_host}"
+realm = "{our_realm}"
+listen = "127.0.0.1:0"
+[[diameter.peers]]
+host = "{network_host}"
+realm = "{network_realm}"
+[[diameter.peers]]
+host = "{spare_host}"
+realm = "{spare_realm}"
 
 # The host operator's message centre, to which onecard binds: the cards are in its radio network.
 [[links]]
@@ -97,7 +164,7 @@ class Place:
 
     @property
     def prices(self) -> Path:
-        return self.root / "prices.csv"
+        return self.root / "prices.toml"
 
     @property
     def logs(self) -> Path:
@@ -126,6 +193,12 @@ class Place:
             host_password_file=_quote(password_file),
             home_hash=_quote(home_hash),
             bank_hash=_quote(bank_hash),
+            our_host=OUR_HOST,
+            our_realm=OUR_REALM,
+            network_host=NETWORK[0],
+            network_realm=NETWORK[1],
+            spare_host=SPARE_NETWORK[0],
+            spare_realm=SPARE_NETWORK[1],
         )
         write_private(self.configuration, text)
 

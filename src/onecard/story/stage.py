@@ -17,12 +17,13 @@ from onecard.database.embedded import attach
 from onecard.database.pool import Pool, connection, open_pool
 from onecard.gateways.passwords import hash_password
 from onecard.ledger.actions import find_account
+from onecard.ledger.model import Account
 from onecard.lines.model import Line
 from onecard.messages.model import Direction, TextState, Trace
 from onecard.messages.store import find_trace, list_traces
 from onecard.story.act import Act, NotAsExpected
 from onecard.story.children import WAIT_SECONDS, Node, Partner, start_node, start_partner
-from onecard.story.place import Place
+from onecard.story.place import SPARE_NETWORK, Place
 from onecard.story.wire import Listen, Listening
 from onecard.switching.model import LinkRole
 from onecard.values.money import Currency, Money
@@ -65,6 +66,7 @@ class Stage:
     host: Partner
     home: Partner
     bank: Partner
+    network: Partner
     sign_ins: dict[str, SignIn]
     host_port: int
     exit_stack: AsyncExitStack
@@ -76,6 +78,9 @@ class Stage:
     subscriber: Subscriber | None = None
     expected_micros: int = 0
     charged_micros: int = 0
+    """For texts."""
+    used_micros: int = 0
+    """For calls and data."""
     check: dict[str, Any] | None = None
     """What `onecard db check` answered."""
 
@@ -128,10 +133,14 @@ class Stage:
 
     async def balance_micros(self) -> int:
         """What is available on the subscriber's account."""
+        return (await self.account()).available_micros
+
+    async def account(self) -> Account:
+        """The subscriber's account."""
         async with connection(self.open_pool) as borrowed:
             account = await find_account(borrowed, self.card.part, self.card.account_id)
         assert account is not None
-        return account.available_micros
+        return account
 
     async def check_balance(self, act: Act, cost_micros: int = 0) -> None:
         """The balance has moved by exactly the cost since the last look."""
@@ -140,6 +149,12 @@ class Stage:
         act.verify(
             f"balance {say_money(self.expected_micros)}", await self.balance_micros(), self.expected_micros
         )
+
+    async def check_usage(self, act: Act, cost_micros: int) -> None:
+        """A call or data has cost just that."""
+        self.used_micros += cost_micros
+        self.expected_micros -= cost_micros
+        await self.check_balance(act)
 
     async def check_trace(
         self, act: Act, trace: Trace, line: str, masked: str, cost_micros: int = 0, segments: int = 1
@@ -179,6 +194,8 @@ class Stage:
         return {
             "http": f"http://{self.node.addresses.http}",
             "smpp": self.node.addresses.smpp,
+            "diameter": self.node.addresses.diameter,
+            "diameter_peer": dict(zip(("host", "realm"), SPARE_NETWORK, strict=True)),
             "links": [self._describe_link(sign_in) for sign_in in self.sign_ins.values()],
             "database_url": self.database_url,
             "subscriber": {
@@ -251,6 +268,7 @@ async def open_stage(place: Place) -> AsyncIterator[Stage]:
         host = await stack.enter_async_context(start_partner("host operator", place))
         home = await stack.enter_async_context(start_partner("home operator", place))
         bank = await stack.enter_async_context(start_partner("bank", place))
+        network = await stack.enter_async_context(start_partner("network", place))
         listening = await host.ask(Listen(sign_ins["host"].password), Listening)
         place.write_stock()
         place.write_configuration(
@@ -259,4 +277,4 @@ async def open_stage(place: Place) -> AsyncIterator[Stage]:
             home_hash=hash_password(sign_ins["home-cn"].password),
             bank_hash=hash_password(sign_ins["bank"].password),
         )
-        yield Stage(place, host, home, bank, sign_ins, listening.port, stack)
+        yield Stage(place, host, home, bank, network, sign_ins, listening.port, stack)

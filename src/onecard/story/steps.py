@@ -20,22 +20,31 @@ from onecard.ledger.model import EntryKind
 from onecard.lines.store import find_card_with_lines
 from onecard.messages.model import Direction
 from onecard.story.act import Act
+from onecard.story.cast import (
+    BANK_NAME,
+    BANK_SENDER,
+    BRITISH_FRIEND,
+    CANADIAN_FRIEND,
+    CHINESE_FRIEND,
+    CODE,
+    EMAIL,
+    NAME,
+    SATELLITE_PHONE,
+    dial_from_line_1,
+    write_spaced,
+)
 from onecard.story.children import Partner, run_command
-from onecard.story.place import CANADIAN_NUMBERS, CHINESE_NUMBERS, SIMS
+from onecard.story.place import CANADIAN_NUMBERS, CHINESE_NUMBERS, NETWORK, OUR_HOST, SIMS
 from onecard.story.stage import CAD, Stage, Subscriber, come_about, say_money
 from onecard.story.texts import from_card, in_parts, join_parts, status_name, to_number, words_of
-from onecard.story.wire import Answered, BindTo, Bound, Posted, PostOutcome, Send
-from onecard.values.address import TON_ALPHANUMERIC, Address, international, unknown
-from onecard.values.money import parse_micros
+from onecard.story.usage_steps import call_friend, sum_usage_micros, use_data
+from onecard.story.wire import Answered, BindTo, Bound, Joined, JoinPeer, Posted, PostOutcome, Send
+from onecard.values.address import international, unknown
+from onecard.values.money import MICROS, parse_micros
 from onecard.values.phone import mask, parse_msisdn
 
-NAME, EMAIL = "Lin Xiaoyu", "lin.xiaoyu@example.com"
 TOP_UP = "20.00"
-CODE = "12583"
-BANK_NAME = "GreatRiver"
-BANK_SENDER = Address(TON_ALPHANUMERIC, 0, BANK_NAME)
-CHINESE_FRIEND, CANADIAN_FRIEND = "+8613900139000", "+16045550142"
-SATELLITE_PHONE, BRITISH_FRIEND = "+881612345678", "+447700900123"
+USAGE_KINDS = (EntryKind.HOLD, EntryKind.SETTLE, EntryKind.RELEASE, EntryKind.USAGE_CHARGE)
 LONG_TEXT = (
     "小雨，聚会定在下周六晚上七点，地点是人民公园旁边的老茶馆。张老师和李叔叔都会来，他们常常问起你在温哥华过得怎么样。"
     "如果那天方便，我们用视频连线，让大家都看看你。另外你妈妈托我转告：家里一切都好，药也按时吃，请你放心工作，别太晚睡。"
@@ -67,9 +76,12 @@ async def open_business(stage: Stage, act: Act) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_bind(stage, act, stage.home, "home-cn"))
         group.create_task(_bind(stage, act, stage.bank, "bank"))
+        group.create_task(_join(stage, act))
         sims = group.create_task(_import(stage, act, "card", stage.place.sims))
         numbers = group.create_task(_import(stage, act, "number", stage.place.numbers))
-        prices = group.create_task(_import(stage, act, "tariff", stage.place.prices))
+        prices = group.create_task(
+            _import(stage, act, "tariff", stage.place.prices, "--effective-from", "now")
+        )
     act.verify("every link bound", await stage.bound_links(), dict.fromkeys(stage.sign_ins, 1))
     act.verify(f"{SIMS} SIM cards in stock", sims.result()["in_stock"], SIMS)
     count = CANADIAN_NUMBERS + CHINESE_NUMBERS
@@ -84,9 +96,14 @@ async def _bind(stage: Stage, act: Act, partner: Partner, link: str) -> None:
     act.say(partner.name, "onecard", f"bind_transceiver, system_id {sign_in.system_id}")
 
 
-async def _import(stage: Stage, act: Act, group: str, file: Path) -> dict[str, Any]:
-    document = await run_command(stage.place, group, "import", str(file))
-    act.say("staff", "onecard", f"onecard {group} import {file.name}")
+async def _join(stage: Stage, act: Act) -> None:
+    await stage.network.ask(JoinPeer(*stage.node.addresses.diameter_place, NETWORK), Joined)
+    act.say(stage.network.name, "onecard", f"CER of {NETWORK[0]}, let in by {OUR_HOST}")
+
+
+async def _import(stage: Stage, act: Act, group: str, file: Path, *options: str) -> dict[str, Any]:
+    document = await run_command(stage.place, group, "import", str(file), *options)
+    act.say("staff", "onecard", " ".join(("onecard", group, "import", file.name, *options)))
     return document
 
 
@@ -195,9 +212,9 @@ async def _friend_writes(stage: Stage, act: Act, words: str, gloss: str) -> str:
     act.say(CHINESE_FRIEND, stage.secondary, words, "free", gloss)
     _verify_accepted(act, answered)
     came = await stage.host.next_text()
-    act.say("onecard", "card", f"the same words, sender {_spaced(came.source.digits)}")
+    act.say("onecard", "card", f"the same words, sender {write_spaced(came.source.digits)}")
     act.verify("on the card as it was written", words_of(came), words)
-    act.verify("12583 1 before its sender", came.source, unknown(_dial(CHINESE_FRIEND)))
+    act.verify("12583 1 before its sender", came.source, unknown(dial_from_line_1(CHINESE_FRIEND)))
     return came.source.digits
 
 
@@ -221,10 +238,10 @@ async def receive_long_text(stage: Stage, act: Act) -> None:
     act.say(CHINESE_FRIEND, stage.secondary, LONG_TEXT, "free", "come to the party on Saturday, by video")
     came = [await stage.host.next_text() for _ in parts]
     shown = {message.source.digits for message in came}
-    act.say("onecard", "card", f"{len(came)} parts, sender {_spaced(*sorted(shown))}")
+    act.say("onecard", "card", f"{len(came)} parts, sender {write_spaced(*sorted(shown))}")
     act.verify(f"{len(parts)} parts whole, with their headers", _bodies(came), _bodies(parts))
     act.verify(f"{len(LONG_TEXT)} characters put together", join_parts(came), LONG_TEXT)
-    act.verify("12583 1 before its sender", shown, {_dial(CHINESE_FRIEND)})
+    act.verify("12583 1 before its sender", shown, {dial_from_line_1(CHINESE_FRIEND)})
     await stage.check_balance(act)
 
 
@@ -272,15 +289,23 @@ async def ask_balance(stage: Stage, act: Act) -> None:
     act.verify(f"account shows {amount} CAD", shown["available"], {"amount": amount, "currency": CAD})
     listed = await run_command(stage.place, "account", "entries", stage.primary)
     act.say("shop", "onecard", f"onecard account entries {stage.primary}")
-    for entry in reversed(listed["entries"]):
-        act.say("onecard", "shop", entry["kind"].replace("_", " "), _signed(entry))
-    act.verify("3 entries: a top-up, two charges", len(listed["entries"]), 3)
+    sums = _sum_by_kind(listed["entries"])
+    for kind, (count, micros) in sums.items():
+        said = f"{kind.replace('_', ' ')}, {count} entr{'y' if count == 1 else 'ies'}"
+        act.say("onecard", "shop", said, f"{micros / MICROS:+.2f} CAD" if micros else "")
+    total = sum(micros for _, micros in sums.values())
+    act.verify(f"{len(listed['entries'])} entries add up to it", total, stage.expected_micros)
     await stage.check_balance(act)
 
 
-def _signed(entry: dict[str, Any]) -> str:
-    amount = entry["change"]["amount"]
-    return f"{'' if amount.startswith('-') else '+'}{amount} {entry['change']['currency']}"
+def _sum_by_kind(entries: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """How many entries of a kind there are and what they come to; what is only held has not gone."""
+    sums: dict[str, tuple[int, int]] = {}
+    for entry in reversed(entries):
+        count, micros = sums.get(entry["kind"], (0, 0))
+        change = parse_micros(entry["change"]["amount"]) + parse_micros(entry["held_change"]["amount"])
+        sums[entry["kind"]] = (count + 1, micros + change)
+    return sums
 
 
 async def prove(stage: Stage, act: Act) -> None:
@@ -295,11 +320,16 @@ async def prove(stage: Stage, act: Act) -> None:
     priced = sum(trace.price_micros for trace in await stage.traces())
     charged = -sum(entry.available_micros for entry in entries if entry.kind is EntryKind.TEXT_CHARGE)
     act.verify(f"texts cost {say_money(priced)}, as charged", (priced, charged), (stage.charged_micros,) * 2)
+    used = await sum_usage_micros(stage)
+    settled = -sum(
+        entry.available_micros + entry.held_micros for entry in entries if entry.kind in USAGE_KINDS
+    )
+    act.verify(f"calls and data {say_money(used)}, as settled", (used, settled), (stage.used_micros,) * 2)
     await come_about(lambda: _nothing_waits(stage), "an empty table of texts under way")
     act.verify("no text's body is kept", await _nothing_waits(stage), True)
-    partners = (stage.host, stage.home, stage.bank)
+    partners = (stage.host, stage.home, stage.bank, stage.network)
     act.verify("the node logged no error", stage.node.read_errors(), [])
-    act.verify("nobody was sent anything else", [text for one in partners for text in one.unread], [])
+    act.verify("nobody was sent anything else", [came for one in partners for came in one.unread], [])
     await stage.check_balance(act)
 
 
@@ -316,7 +346,7 @@ async def _card_sends(
 ) -> Answered:
     """The subscriber sends a text; where it is to be refused, the cost says so."""
     answered = await stage.host.ask(Send(from_card(stage.primary, dialled, words)), Answered)
-    act.say("card", _spaced(dialled), words, cost, gloss)
+    act.say("card", write_spaced(dialled), words, cost, gloss)
     if cost != "refused":
         _verify_accepted(act, answered)
     return answered
@@ -351,17 +381,6 @@ def _verify_refused(act: Act, fact: str, answered: Answered, status: CommandStat
     act.verify(f"{fact}: {status_name(status)}", status_name(answered.status), status_name(status))
 
 
-def _dial(number: str) -> str:
-    """What reaches a Chinese number from line 1, and is shown before it: national digits after code and slot."""
-    return f"{CODE}1{number.removeprefix('+86')}"
-
-
-def _spaced(digits: str) -> str:
-    """`12583 1 13900139000`, as people write it."""
-    rest = digits.removeprefix(CODE)
-    return f"{CODE} {rest[0]} {rest[1:]}" if rest and rest != digits else digits
-
-
 STORY = (
     Step("open", "The operator opens: database, node, partners, stock, numbers, prices", open_business),
     Step("sell", "A card is sold, with a Canadian number", sell_card),
@@ -373,6 +392,8 @@ STORY = (
     Step("long", "A long Chinese text comes whole, in parts", receive_long_text),
     Step("off", "The Chinese number is switched off and on by text", switch_line_off),
     Step("refuse", "Texts are refused with their reason, and not charged", refuse_texts),
+    Step("call", "A call from the Chinese number: priced before, explained after", call_friend),
+    Step("data", "Data is cut when the balance ends, and goes on after a top-up", use_data),
     Step("balance", "The balance is asked for by text; the account explains itself", ask_balance),
     Step("prove", "The ledger is proved", prove),
 )

@@ -40,8 +40,9 @@ class Timeline:
         self._print(Text("One card, two numbers", style="bold"))
         self._print(
             Text(
-                "A made-up operator on this machine: onecard with its own PostgreSQL, and a host operator, a Chinese "
-                "home operator and a bank that speak SMPP with it over TCP. Time is in seconds from the start.",
+                "A made-up operator on this machine: onecard with its own PostgreSQL; a host operator, a Chinese home "
+                "operator and a bank that speak SMPP with it over TCP, and a network that speaks Diameter. Time is "
+                "in seconds from the start. What is talked and loaded is reported at once, not waited for.",
                 style="dim",
             )
         )

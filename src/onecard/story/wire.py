@@ -1,13 +1,15 @@
 """What the story and a partner's own program say to each other: one JSON document a line.
 
 The story writes an `Order` to the partner's stdin. The partner answers each with a `Done` of the same number on its
-stdout, and tells of every text it is sent with a `Received`.
+stdout, tells of every text it is sent with a `Received`, and of every session that it is to ask for anew with an
+`AskedAgain`.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from onecard.gateways.diameter.messages import CreditControlAnswer, CreditControlRequest
 from onecard.gateways.smpp.pdus import ShortMessage
 
 
@@ -43,7 +45,21 @@ class PostOutcome(msgspec.Struct, frozen=True, tag="post_outcome"):
     outcome: str
 
 
-Errand = Listen | BindTo | Send | PostOutcome
+class JoinPeer(msgspec.Struct, frozen=True, tag="join_peer"):
+    """Connect to a Diameter peer and exchange capabilities, under this Origin-Host and Origin-Realm."""
+
+    host: str
+    port: int
+    identity: tuple[str, str]
+
+
+class Charge(msgspec.Struct, frozen=True, tag="charge"):
+    """Send a CCR to the peer that was joined."""
+
+    request: CreditControlRequest
+
+
+Errand = Listen | BindTo | Send | PostOutcome | JoinPeer | Charge
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -75,13 +91,23 @@ class Posted(msgspec.Struct, frozen=True, tag="posted"):
     body: msgspec.Raw
 
 
+class Joined(msgspec.Struct, frozen=True, tag="joined"):
+    """The peer has let us in."""
+
+
+class Charged(msgspec.Struct, frozen=True, tag="charged"):
+    """The CCA that came."""
+
+    answer: CreditControlAnswer
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The errand could not be done."""
 
     reason: str
 
 
-Outcome = Listening | Bound | Answered | Posted | Failed
+Outcome = Listening | Bound | Answered | Posted | Joined | Charged | Failed
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
@@ -97,7 +123,13 @@ class Received(msgspec.Struct, frozen=True, tag="received"):
     message: ShortMessage
 
 
-Report = Done | Received
+class AskedAgain(msgspec.Struct, frozen=True, tag="asked_again"):
+    """A RAR came for a session."""
+
+    session_id: str
+
+
+Report = Done | Received | AskedAgain
 
 read_order = msgspec.json.Decoder(Order).decode
 read_report = msgspec.json.Decoder(Report).decode

@@ -1,0 +1,194 @@
+"""The steps in which the network asks for credit: a call, and data.
+
+Nobody waits until minutes are talked or megabytes loaded: the network reports them at once.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+
+from onecard.catalogue.model import UsageKind
+from onecard.database.pool import connection
+from onecard.gateways.diameter.constants import ResultCode
+from onecard.gateways.diameter.messages import CreditControlAnswer, CreditControlRequest
+from onecard.story.act import Act
+from onecard.story.cast import CHINESE_FRIEND, dial_from_line_1, write_spaced
+from onecard.story.children import run_command
+from onecard.story.sessions import CreditSession, call_from_card, data_of_card, read_cost_micros, read_grant
+from onecard.story.stage import Stage, say_money
+from onecard.story.wire import Charge, Charged
+from onecard.values.money import parse_micros
+from onecard.values.phone import mask
+
+MEGABYTE = 1_000_000
+CALL_SECONDS, CALL_PRICE = 47, "0.154"
+"""47 s count as 30 and 3 times 6: 48 s at 0.13 a minute, and 0.05 for setting up."""
+DATA_OCTETS = 80 * MEGABYTE
+TOP_UP = "20.00"
+LIST_USAGE = """
+SELECT usage, far, units, allowance_units, price_micros, unpaid_micros, explanation
+FROM usage_record WHERE part = $1 AND session_id = $2"""
+SUM_USAGE = (
+    "SELECT coalesce(sum(price_micros), 0)::bigint FROM usage_record WHERE part = $1 AND account_id = $2"
+)
+
+
+class UsageRow(msgspec.Struct, frozen=True):
+    """What is kept of a session that is over."""
+
+    usage: str
+    far: str
+    units: int
+    allowance_units: int
+    price_micros: int
+    unpaid_micros: int
+    explanation: dict[str, Any]
+
+    @property
+    def prices(self) -> list[str]:
+        """How it came to its price: a sentence for each rate it was used at."""
+        return [piece["price"] for piece in self.explanation["pieces"]]
+
+
+async def call_friend(stage: Stage, act: Act) -> None:
+    """A call from the Chinese number, whose price is known before, and explained after."""
+    explained = await _ask_price(stage, act)
+    call = call_from_card(stage.primary, dial_from_line_1(CHINESE_FRIEND))
+    act.say("card", CHINESE_FRIEND, f"a call, dialled {write_spaced(dial_from_line_1(CHINESE_FRIEND))}")
+    await _charge(stage, act, call.open(30), "may it call? 30 s")
+    await _expect_held(stage, act, "0.115")
+    await _charge(stage, act, call.go_on(30, 30), "30 s used; 30 s more?")
+    ended = await _charge(stage, act, call.end(CALL_SECONDS - 30), f"hung up after {CALL_SECONDS} s")
+    act.verify(f"the call cost {CALL_PRICE} CAD", read_cost_micros(ended), parse_micros(CALL_PRICE))
+    await _expect_held(stage, act, "0")
+    row = await _read_usage(stage, call)
+    act.say("onecard", "shop", f"usage record: {mask(CHINESE_FRIEND)}, {row.prices[0]}", f"{CALL_PRICE} CAD")
+    act.verify("explained in the words of the price enquiry", row.prices, [explained])
+    told = (row.far, row.units, row.price_micros)
+    act.verify("far number masked", told, (mask(CHINESE_FRIEND), CALL_SECONDS, parse_micros(CALL_PRICE)))
+    await stage.check_usage(act, row.price_micros)
+
+
+async def _ask_price(stage: Stage, act: Act) -> str:
+    """The price of the call, and by which rule; returns the explanation."""
+    far = CHINESE_FRIEND.removeprefix("+86")
+    priced = await run_command(
+        stage.place, "tariff", "price", "call_out", stage.secondary, far, "--seconds", str(CALL_SECONDS)
+    )
+    act.say(
+        "shop", "onecard", f"onecard tariff price call_out {stage.secondary} {far} --seconds {CALL_SECONDS}"
+    )
+    explained: str = priced["explanation"]
+    act.say("onecard", "shop", explained)
+    act.verify("priced beforehand", priced["price"]["amount"], CALL_PRICE)
+    return explained
+
+
+async def use_data(stage: Stage, act: Act) -> None:
+    """Data is granted as far as the balance goes, cut there, and goes on when money was added."""
+    session = data_of_card(stage.primary)
+    await _use_up(stage, act, session)
+    await _top_up_and_go_on(stage, act, session)
+    row = await _read_usage(stage, session)
+    act.say("onecard", "shop", f"usage record: {row.prices[0]}", say_money(row.price_micros))
+    told = (row.usage, row.allowance_units, row.unpaid_micros)
+    act.verify("none used unpaid", told, (UsageKind.DATA.value, 0, 0))
+    await stage.check_usage(act, row.price_micros)
+
+
+async def _use_up(stage: Stage, act: Act, session: CreditSession) -> None:
+    """Each grant is what is asked for, the last what the balance pays; then there is none."""
+    left = stage.expected_micros * MEGABYTE // parse_micros("0.10")
+    asked = session.open(DATA_OCTETS)
+    act.say("card", "internet", "a video")
+    words = "may it load? 80 MB"
+    while left > DATA_OCTETS:
+        await _charge(stage, act, asked, words)
+        left -= DATA_OCTETS
+        asked, words = session.go_on(DATA_OCTETS, DATA_OCTETS), "80 MB used; 80 MB more?"
+    last = read_grant(await _charge(stage, act, asked, words))
+    act.verify(f"the last grant is {write_octets(left)}", (last.units, last.is_last), (left, True))
+    cut = await _charge(stage, act, session.go_on(left, None), f"{write_octets(left)} used, service ended")
+    act.say(stage.network.name, "card", "no more data")
+    act.verify("nothing more granted", read_grant(cut).units, 0)
+    act.verify("balance 0.00 CAD", await stage.balance_micros(), 0)
+    await _charge(stage, act, session.go_on(0, DATA_OCTETS), "it tries again: 80 MB?", refused=True)
+
+
+async def _top_up_and_go_on(stage: Stage, act: Act, session: CreditSession) -> None:
+    """Whoever holds a session of the account is asked to come again."""
+    reference = f"shop-{secrets.token_hex(4)}"
+    await run_command(stage.place, "account", "topup", stage.primary, TOP_UP, "--reference", reference)
+    act.say("shop", "onecard", f"onecard account topup {stage.primary} {TOP_UP} --reference {reference}")
+    stage.expected_micros += parse_micros(TOP_UP)
+    act.verify("asked to authorise anew", await stage.network.next_asked_again(), session.id)
+    act.say("onecard", stage.network.name, "RAR: ask anew for the session")
+    on = await _charge(stage, act, session.go_on(0, DATA_OCTETS), "80 MB?")
+    granted = read_grant(on)
+    act.verify("the session goes on", (granted.units, granted.is_last), (DATA_OCTETS, False))
+    await _charge(stage, act, session.end(5 * MEGABYTE), "5 MB used; the session is over")
+    await _expect_held(stage, act, "0")
+
+
+# ---- what several steps do
+
+
+async def _charge(
+    stage: Stage, act: Act, request: CreditControlRequest, words: str, *, refused: bool = False
+) -> CreditControlAnswer:
+    """The network asks for credit and is answered; `refused`: because the account cannot pay."""
+    came = await stage.network.ask(Charge(request), Charged)
+    act.say(stage.network.name, "onecard", f"CCR {request.request_type.name.lower()}: {words}")
+    grant = read_grant(came.answer)
+    code = ResultCode.CREDIT_LIMIT_REACHED if refused else ResultCode.SUCCESS
+    act.say("onecard", stage.network.name, _say_answer(came.answer), "refused" if refused else "")
+    fact = "refused with 4012" if refused else "granted"
+    act.verify(fact, (came.answer.result_code, grant.result_code), (ResultCode.SUCCESS, code))
+    return came.answer
+
+
+def _say_answer(answer: CreditControlAnswer) -> str:
+    grant = read_grant(answer)
+    said = [f"CCA {ResultCode(grant.result_code).name}"]
+    if grant.units:
+        said.append(_say_units(answer, grant.units))
+    if grant.is_last:
+        said.append("the last (Final-Unit-Indication)")
+    cost_micros = read_cost_micros(answer)
+    if cost_micros:
+        said.append(f"cost so far {say_money(cost_micros)}")
+    return ", ".join(said)
+
+
+def _say_units(answer: CreditControlAnswer, units: int) -> str:
+    granted = answer.services[0].granted
+    assert granted is not None
+    return f"{units} s" if granted.time_seconds else write_octets(units)
+
+
+def write_octets(octets: int) -> str:
+    """Such as `36.96 MB`."""
+    return f"{octets / MEGABYTE:g} MB"
+
+
+async def _expect_held(stage: Stage, act: Act, amount: str) -> None:
+    account = await stage.account()
+    fact = f"{amount} CAD held" if parse_micros(amount) else "nothing held any more"
+    act.verify(fact, account.held_micros, parse_micros(amount))
+
+
+async def _read_usage(stage: Stage, session: CreditSession) -> UsageRow:
+    """The usage record of a session that is over."""
+    async with connection(stage.open_pool) as borrowed:
+        [row] = await borrowed.fetch(LIST_USAGE, stage.card.part, session.id)
+    return UsageRow(**row)
+
+
+async def sum_usage_micros(stage: Stage) -> int:
+    """What all usage of the account cost by its records."""
+    async with connection(stage.open_pool) as borrowed:
+        total: int = await borrowed.fetchval(SUM_USAGE, stage.card.part, stage.card.account_id)
+    return total
