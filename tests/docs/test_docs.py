@@ -25,6 +25,8 @@ from onecard.gateways.diameter import dictionary, endpoint, translate
 from onecard.gateways.diameter.codec import MOST_REPEATED
 from onecard.gateways.diameter.constants import MOST_MESSAGE_OCTETS, ResultCode
 from onecard.gateways.diameter.session import SessionSettings
+from onecard.gateways.nchf import translate as nchf
+from onecard.gateways.nchf.problems import Cause
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.gateways.smpp.translate import (
     STATUS_OF_CANCEL_REFUSAL,
@@ -181,6 +183,7 @@ def test_the_reference_gives_each_refusal_the_status_that_peers_get(heading: str
 
 
 DIAMETER = "reference/diameter.md"
+NCHF = "reference/nchf.md"
 
 
 def test_the_reference_gives_each_result_the_code_that_diameter_peers_get() -> None:
@@ -223,6 +226,18 @@ def test_the_reference_gives_the_limits_of_diameter_and_how_much_is_granted() ->
         (kind, str(quota.usual), str(quota.most), str(UNITS_A_SECOND_MOST[kind]))
         for kind, quota in QUOTAS.items()
     ]
+
+
+def test_the_reference_gives_each_result_what_network_functions_of_5g_get() -> None:
+    groups = {row[0].strip("`"): row[1] for row in rows_of(read(NCHF), "What is answered")}
+    assert groups == {result.value: f"`{group.value}`" for result, group in nchf.GROUP_RESULT.items()}
+    requests = {row[0].strip("`"): (row[1], row[2]) for row in rows_of(read(NCHF), "Errors")}
+    assert requests == {
+        result.value: (str(status.value), f"`{cause.value}`")
+        for result, (status, cause, _) in nchf.PROBLEMS.items()
+    }
+    causes = {cause.value for cause in Cause}
+    assert set(re.findall(r"\| (?:\d+) \| `([A-Z_]+)`", read(NCHF))) <= causes
 
 
 def test_the_reference_of_the_schema_has_a_heading_for_every_table() -> None:
