@@ -23,6 +23,9 @@ GROUPS = {
     "link": "Signalling connections to operators, banks and content senders.",
     "text": "What became of texts.",
     "tariff": "Price books.",
+    "plan": "Plans: monthly fees with allowances.",
+    "allowance": "Allowances: units that are used before cash.",
+    "usage": "Usage records: what was used, and what it cost.",
 }
 
 

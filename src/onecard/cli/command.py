@@ -17,6 +17,7 @@ from onecard.cli.options import ActorOption, ConfigOption, DataOption, JsonOptio
 from onecard.cli.show import Answer, show, show_failure
 
 P = ParamSpec("P")
+T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., object])
 
 
@@ -50,15 +51,16 @@ def plain_command(
 def desk_command(
     group: typer.Typer, name: str
 ) -> Callable[
-    [Callable[Concatenate[Desk, P], Awaitable[Answer]]], Callable[Concatenate[Desk, P], Awaitable[Answer]]
+    [Callable[Concatenate[Desk, P], Awaitable[Answer | None]]],
+    Callable[Concatenate[Desk, P], Awaitable[Answer | None]],
 ]:
-    """Register a command that works on the database: it is given a desk first."""
+    """Register a command that works on the database: it is given a desk first. One that streams answers None."""
 
     def register(
-        function: Callable[Concatenate[Desk, P], Awaitable[Answer]],
-    ) -> Callable[Concatenate[Desk, P], Awaitable[Answer]]:
-        def at_desk(options: Options, *args: P.args, **arguments: P.kwargs) -> Answer:
-            async def work() -> Answer:
+        function: Callable[Concatenate[Desk, P], Awaitable[Answer | None]],
+    ) -> Callable[Concatenate[Desk, P], Awaitable[Answer | None]]:
+        def at_desk(options: Options, *args: P.args, **arguments: P.kwargs) -> Answer | None:
+            async def work() -> Answer | None:
                 async with open_desk(options) as desk:
                     return await function(desk, *args, **arguments)
 
@@ -70,7 +72,7 @@ def desk_command(
     return register
 
 
-def run(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """The one place where the command line enters the event loop."""
     return asyncio.run(coroutine)
 

@@ -9,6 +9,8 @@ import asyncpg
 
 from onecard.cards.model import CardRefusal
 from onecard.catalogue.model import PriceBookRefusal
+from onecard.charging.allowances import AllowanceRefusal
+from onecard.charging.subscriptions import PlanRefusal
 from onecard.database.directory import DirectoryNotServed, EmbeddedServerError
 from onecard.database.pool import DatabaseError
 from onecard.ledger.model import TopUpRefusal
@@ -24,7 +26,15 @@ from onecard.values.table import BadTable
 
 T = TypeVar("T")
 
-Refusal = CardRefusal | LineRefusal | SubscriberRefusal | TopUpRefusal | PriceBookRefusal
+Refusal = (
+    CardRefusal
+    | LineRefusal
+    | SubscriberRefusal
+    | TopUpRefusal
+    | PriceBookRefusal
+    | PlanRefusal
+    | AllowanceRefusal
+)
 
 SENTENCES: dict[Refusal, str] = {
     CardRefusal.OUT_OF_STOCK: "there is no SIM in stock: import some with `onecard card import FILE`",
@@ -70,6 +80,18 @@ SENTENCES: dict[Refusal, str] = {
     ),
     PriceBookRefusal.IN_THE_PAST: (
         "a price book cannot take effect in the past: set a later instant, or --effective-from now"
+    ),
+    PlanRefusal.UNKNOWN_CARD: "there is no such card: see `onecard card list`",
+    PlanRefusal.CARD_ENDED: "the card has ended: it can have no plan any more",
+    PlanRefusal.UNKNOWN_PLAN: "no such plan is sold in the currency of the account: see `onecard plan list`",
+    PlanRefusal.ALREADY_SUBSCRIBED: "the card has a plan: see `onecard plan change`",
+    PlanRefusal.NOT_SUBSCRIBED: "the card has no plan: see `onecard plan subscribe`",
+    PlanRefusal.CREDIT_EXHAUSTED: "the account cannot pay the fee: see `onecard account topup`",
+    AllowanceRefusal.BAD_UNITS: "an allowance is more than zero and at most 10^15 units",
+    AllowanceRefusal.EXPIRED_ALREADY: "it would have expired already: set a later --until",
+    AllowanceRefusal.UNKNOWN_ACCOUNT: "there is no such account, or it is closed",
+    AllowanceRefusal.CONFLICTING_EVENT: (
+        "this reference has given the account another allowance before: a new gift needs a new reference"
     ),
 }
 """Every refusal that the command line can meet."""
