@@ -15,11 +15,12 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import Figure, directory, ledger, texts
+from bench import Figure, charging, directory, ledger, texts
 
 SECTIONS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "ledger": ledger.measure,
     "texts": texts.measure,
+    "charging": charging.measure,
     "directory": directory.measure,
 }
 

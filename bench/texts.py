@@ -9,57 +9,28 @@ made durable, handed over, receipted, and its receipt made durable and delivered
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from bench import Figure
-from onecard.cards.actions import import_stock
-from onecard.cards.model import Card
-from onecard.catalogue.actions import import_price_book
-from onecard.catalogue.reading import read_csv_price_list
-from onecard.database.embedded import EmbeddedServer, attach
-from onecard.database.migrations import migrate
-from onecard.database.pool import Connection, connection, open_pool
+from bench.operator import Operator, free_port, open_operator
 from onecard.gateways.passwords import hash_password
 from onecard.gateways.smpp.constants import CommandId, CommandStatus
 from onecard.gateways.smpp.pdus import ShortMessage
 from onecard.gateways.smpp.session import SessionSettings
-from onecard.ledger.actions import check_ledger, top_up
-from onecard.lines.actions import import_numbers
-from onecard.lines.store import list_lines
-from onecard.sales.actions import sell_card_to_newcomer
-from onecard.sealing.keys import MasterKey, create_master_key, load_master_key
 from onecard.story.peers import Esme, MessageCentre, PeerConnection, bind_esme
-from onecard.subscribers.model import Contact
 from onecard.values.address import international, unknown
-from onecard.values.card import luhn_is_valid
-from onecard.values.language import Language
-from onecard.values.money import MICROS, Currency, Money
-from onecard.values.phone import E164, Country
 
-CARDS = 400
 SESSIONS = 2
 WINDOW = 500
 SECONDS = 15.0
 WARM_UP_TEXTS = 3000
 BODY = b"Meet me at the usual place at half past six, and bring the umbrella."
-CAD, CA = Currency("CAD"), Country("CA")
 CONFIG = """
-[operator]
-name = "Bench"
-home_country = "CA"
-currency = "CAD"
-time_zone = "America/Vancouver"
 [smpp]
 listen = "127.0.0.1:{smpp}"
 [http]
@@ -89,7 +60,7 @@ async def measure() -> list[Figure]:
         await bench.send(WARM_UP_TEXTS, a_second=None)
         most = await bench.send_for(SECONDS, a_second=None)
         half = await bench.send_for(SECONDS, a_second=most.a_second / 2)
-        balanced = await bench.is_balanced()
+        balanced = await bench.operator.is_balanced()
     return [
         Figure("texts end to end, window full", most.a_second, "texts/s"),
         Figure("of those refused", most.refused, "texts"),
@@ -131,8 +102,7 @@ class Run:
 class Bench:
     """The running node, and the load around it."""
 
-    data: Path
-    primaries: list[E164]
+    operator: Operator
     esmes: list[Esme] = field(default_factory=list)
     run: Run = field(default_factory=lambda: Run(0.0))
     next_text: int = 0
@@ -181,7 +151,7 @@ class Bench:
 
     def _submit(self, esme: Esme) -> None:
         self.next_text += 1
-        primary = self.primaries[self.next_text % len(self.primaries)]
+        primary = self.operator.primaries[self.next_text % len(self.operator.primaries)]
         far = f"1604777{self.next_text % 10_000:04d}"
         sent_at = time.perf_counter()
         answer = esme.connection.send_nowait(
@@ -214,135 +184,27 @@ class Bench:
             await asyncio.sleep(0.01)
         self.run.ended = time.perf_counter()
 
-    async def is_balanced(self) -> bool:
-        """The ledger proves itself afterwards."""
-        server = await attach(self.data)
-        async with open_pool(server.dsn) as pool, connection(pool) as borrowed:
-            return not (await check_ledger(borrowed)).violations
-
 
 @asynccontextmanager
 async def _bench() -> AsyncIterator[Bench]:
-    with tempfile.TemporaryDirectory(prefix="onecard-bench-", dir="/tmp") as place:
-        directory = Path(place)
-        directory.chmod(0o711)
+    async with AsyncExitStack() as stack:
         carrier = MessageCentre("", settings=SessionSettings(incoming_window=10_000, outgoing_window=WINDOW))
         await carrier.listen()
-        ports = {"smpp": _free_port(), "http": _free_port(), "carrier": carrier.port}
-        bench = await _prepare(directory, ports)
-        node = _start_node(directory)
-        try:
-            await _until_listening(ports["smpp"], node)
-            for _ in range(SESSIONS):
-                bench.esmes.append(
-                    await bind_esme(
-                        "127.0.0.1",
-                        ports["smpp"],
-                        "host",
-                        "bench",
-                        on_text=bench.on_receipt,
-                        settings=SessionSettings(incoming_window=10_000, outgoing_window=WINDOW),
-                    )
-                )
-            while not carrier.connections:
-                await asyncio.sleep(0.05)
-            yield bench
-        finally:
-            for esme in bench.esmes:
-                await esme.connection.close()
-            node.terminate()
-            await asyncio.to_thread(node.wait, 20)
-            await carrier.close()
+        stack.push_async_callback(carrier.close)
+        operator = await stack.enter_async_context(open_operator())
+        ports = {"smpp": free_port(), "http": free_port(), "carrier": carrier.port}
+        configuration = CONFIG.format(hash=hash_password("bench"), window=2 * WINDOW, **ports)
+        await stack.enter_async_context(operator.run_nodes((configuration, ports["smpp"])))
+        bench = Bench(operator)
+        for _ in range(SESSIONS):
+            esme = await _bind(bench, ports["smpp"])
+            stack.push_async_callback(esme.connection.close)
+            bench.esmes.append(esme)
+        while not carrier.connections:
+            await asyncio.sleep(0.05)
+        yield bench
 
 
-async def _prepare(directory: Path, ports: dict[str, int]) -> Bench:
-    """Make the database, sell the cards, and write the configuration."""
-    data = directory / "data"
-    key_file = directory / "data.master.key"
-    create_master_key(key_file)
-    async with (
-        await EmbeddedServer.start(data) as server,
-        open_pool(server.dsn) as pool,
-        connection(pool) as borrowed,
-    ):
-        await migrate(borrowed, now=datetime.now(UTC))
-        primaries = await _sell_cards(borrowed, key_file)
-    config = CONFIG.format(hash=hash_password("bench"), window=2 * WINDOW, **ports)
-    (directory / "onecard.toml").write_text(config)
-    return Bench(data, primaries)
-
-
-async def _sell_cards(borrowed: Connection, key_file: Path) -> list[E164]:
-    at = datetime.now(UTC)
-    master = load_master_key(key_file, {})
-    await borrowed.executemany("INSERT INTO part VALUES ($1)", [(part,) for part in range(1, 5)])
-    await import_stock(borrowed, at, actor="bench", lines=["iccid,imsi\n", *map(_stock_row, range(CARDS))])
-    pool = ["msisdn,country\n", *(f"+1604{5_550_000 + n},CA\n" for n in range(CARDS))]
-    await import_numbers(borrowed, at, actor="bench", lines=pool)
-    prices = read_csv_price_list(
-        ["usage,line_country,prefix,price,per\n", "text,CA,1,0.01,segment\n"],
-        name="bench",
-        currency=CAD,
-        effective_from=at + timedelta(milliseconds=1),
-    )
-    await import_price_book(borrowed, at, actor="bench", prices=prices)
-    return [await _sell(borrowed, at, master) for _ in range(CARDS)]
-
-
-def _stock_row(number: int) -> str:
-    body = f"89302990{number:010d}"
-    iccid = next(body + str(digit) for digit in range(10) if luhn_is_valid(body + str(digit)))
-    return f"{iccid},30299000{number:07d}\n"
-
-
-async def _sell(borrowed: Connection, at: datetime, master: MasterKey) -> E164:
-    card = await sell_card_to_newcomer(
-        borrowed,
-        at,
-        actor="bench",
-        master=master,
-        contact=Contact("A B", "a@example.com"),
-        language=Language.ENGLISH,
-        currency=CAD,
-        country=CA,
-    )
-    assert isinstance(card, Card), card
-    money = Money(100_000 * MICROS, CAD)
-    await top_up(
-        borrowed,
-        at,
-        actor="bench",
-        part=card.part,
-        account_id=card.account_id,
-        amount=money,
-        event=str(card.id),
-    )
-    return (await list_lines(borrowed, card.part, card.id))[0].msisdn
-
-
-def _start_node(directory: Path) -> subprocess.Popen[bytes]:
-    environment = {
-        **os.environ,
-        "ONECARD_CONFIG": str(directory / "onecard.toml"),
-        "ONECARD_DATA": str(directory / "data"),
-    }
-    command = [str(Path(sys.executable).with_name("onecard")), "serve"]
-    return subprocess.Popen(command, env=environment, stderr=(directory / "node.log").open("wb"))
-
-
-async def _until_listening(port: int, node: subprocess.Popen[bytes]) -> None:
-    while True:
-        if node.poll() is not None:
-            raise RuntimeError("onecard ended before it listened")
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+async def _bind(bench: Bench, port: int) -> Esme:
+    settings = SessionSettings(incoming_window=10_000, outgoing_window=WINDOW)
+    return await bind_esme("127.0.0.1", port, "host", "bench", on_text=bench.on_receipt, settings=settings)
