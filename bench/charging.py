@@ -60,11 +60,11 @@ WARM_UP_SECONDS = 3.0
 CLIENTS = 16
 REFERENCE_ACCOUNTS = 400
 STATE = bytes(400)
-MAKE_REFERENCE = f"""
+MAKE_REFERENCE = """
 CREATE TABLE reference_account (id bigint PRIMARY KEY, available bigint NOT NULL, held bigint NOT NULL);
 CREATE TABLE reference_entry (account_id bigint, event_id uuid, available bigint, PRIMARY KEY (account_id, event_id));
 CREATE TABLE reference_session (id text PRIMARY KEY, number bigint NOT NULL, state bytea NOT NULL);
-INSERT INTO reference_account SELECT i, 1000000000000, 0 FROM generate_series(1, {REFERENCE_ACCOUNTS}) i"""
+INSERT INTO reference_account SELECT i, 1000000000000, 0 FROM generate_series(1, 400) i"""
 MOVE_REFERENCE = "UPDATE reference_account SET available = available + $2, held = held + $3 WHERE id = $1"
 JOURNAL_REFERENCE = "INSERT INTO reference_entry VALUES ($1, $2, $3)"
 SESSION_REFERENCE = """
