@@ -16,6 +16,7 @@ from onecard.node.config import load_config
 from onecard.story.act import Act, Event, NotAsExpected
 from onecard.story.cast import CHINESE_FRIEND
 from onecard.story.place import NETWORK, SPARE_NETWORK, PlaceTaken, open_place
+from onecard.story.plan_steps import PLAN
 from onecard.story.stage import Stage, open_stage
 from onecard.story.steps import LONG_TEXT, TO_SATELLITE, Step
 from onecard.story.summary import Failure
@@ -122,6 +123,7 @@ def test_the_made_up_operators_files_are_ones_that_onecard_takes() -> None:
     assert [link.name for link in config.links] == ["host", "home-cn", "bank"]
     assert config.diameter is not None
     assert [peer.host for peer in config.diameter.peers] == [NETWORK[0], SPARE_NETWORK[0]]
+    assert [plan.name for plan in prices.plans] == [PLAN]
     assert {rate.usage for rate in prices.rates} == {UsageKind.TEXT, UsageKind.CALL_OUT, UsageKind.DATA}
     assert all(parse_iccid(sim.split(",")[0]) for sim in sims)
     assert all(parse_msisdn(number.split(",")[0]) for number in numbers)

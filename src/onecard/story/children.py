@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ from onecard.story.wire import (
 )
 
 ONECARD = (sys.executable, "-c", "from onecard.cli import main; main()")
+LATER = (sys.executable, "-m", "onecard.story.later")
 PARTNER = (sys.executable, "-m", "onecard.story.partner")
 TEXTS_KEPT_MOST = 1000
 LINE_OCTETS_MOST = 1 << 20
@@ -90,9 +92,9 @@ class Partner:
         return await self._next(self._asked_again, "was asked for no session again")
 
     @property
-    def unread(self) -> Sequence[ShortMessage | str]:
-        """What arrived and nobody asked for."""
-        return (*self._texts, *self._asked_again)
+    def unread(self) -> Sequence[ShortMessage]:
+        """The texts that arrived and nobody asked for."""
+        return tuple(self._texts)
 
     async def close(self) -> None:
         """End the program: it goes when its orders end."""
@@ -201,6 +203,20 @@ async def start_node(place: Place) -> AsyncIterator[Node]:
     finally:
         if await stop(child, signal.SIGTERM) != 0:
             await _stop_leftover_database(place)
+
+
+@asynccontextmanager
+async def start_later_node(place: Place, ahead: timedelta) -> AsyncIterator[Node]:
+    """Run a second node on the database of the first, with its clock ahead; it is ended with the block."""
+    log = place.log_of("onecard-later")
+    seconds = str(int(ahead.total_seconds()))
+    child = await _start((*LATER, str(place.configuration), str(place.root), seconds), log)
+    try:
+        yield Node(await _wait_until_up(child, log), child, log)
+    finally:
+        assert child.stdin is not None
+        child.stdin.close()
+        await stop(child)
 
 
 async def run_command(place: Place, *arguments: str) -> dict[str, Any]:

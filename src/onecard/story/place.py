@@ -21,6 +21,7 @@ NETWORK = ("gateway.network.example", "network.example")
 SPARE_NETWORK = ("spare.network.example", "network.example")
 """Nobody's in the story: for whoever goes on from there."""
 OUR_HOST, OUR_REALM = "charging.maplebridge.example", "maplebridge.example"
+TIME_ZONE = "America/Vancouver"
 PRICES = """\
 name = "Maple Bridge"
 currency = "CAD"
@@ -79,6 +80,15 @@ line_country = "CA"
 prefix = ""
 price = 0.10
 per = "MB"
+
+[[plan]]
+name = "Bridge"
+monthly_fee = "9.00"
+prorating = "daily"
+reserve_days = 3
+[[plan.allowance]]
+usage = "data"
+units = "300 MB"
 """
 
 CONFIGURATION = """\
@@ -90,8 +100,9 @@ master_key_file = {master_key_file}
 name = "Maple Bridge Mobile"
 home_country = "CA"
 currency = "CAD"
-time_zone = "America/Vancouver"
+time_zone = "{time_zone}"
 service_code = "12583"
+low_balance = "2.00"
 
 [smpp]
 listen = "127.0.0.1:0"
@@ -193,6 +204,7 @@ class Place:
             host_password_file=_quote(password_file),
             home_hash=_quote(home_hash),
             bank_hash=_quote(bank_hash),
+            time_zone=TIME_ZONE,
             our_host=OUR_HOST,
             our_realm=OUR_REALM,
             network_host=NETWORK[0],

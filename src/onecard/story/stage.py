@@ -81,6 +81,8 @@ class Stage:
     """For texts."""
     used_micros: int = 0
     """For calls and data."""
+    fee_micros: int = 0
+    """For the plan."""
     check: dict[str, Any] | None = None
     """What `onecard db check` answered."""
 
@@ -143,17 +145,23 @@ class Stage:
         return account
 
     async def check_balance(self, act: Act, cost_micros: int = 0) -> None:
-        """The balance has moved by exactly the cost since the last look."""
+        """The balance has moved by exactly the cost since the last look; what is held is in it."""
         self.expected_micros -= cost_micros
         self.charged_micros += cost_micros
-        act.verify(
-            f"balance {say_money(self.expected_micros)}", await self.balance_micros(), self.expected_micros
-        )
+        account = await self.account()
+        balance_micros = account.available_micros + account.held_micros
+        act.verify(f"balance {say_money(self.expected_micros)}", balance_micros, self.expected_micros)
 
     async def check_usage(self, act: Act, cost_micros: int) -> None:
         """A call or data has cost just that."""
         self.used_micros += cost_micros
         self.expected_micros -= cost_micros
+        await self.check_balance(act)
+
+    async def check_fee(self, act: Act, fee_micros: int) -> None:
+        """The plan has cost just that."""
+        self.fee_micros += fee_micros
+        self.expected_micros -= fee_micros
         await self.check_balance(act)
 
     async def check_trace(

@@ -19,7 +19,8 @@ COLUMNS_MOST = 120
 """On a wider terminal the price would stand too far from its text."""
 WAY_COLUMNS = 31
 """``+8613900139000 → +8613800138000``"""
-COST_COLUMNS = 10
+COST_COLUMNS = 12
+"""``0.580645 CAD``"""
 MARGIN = (0, 0, 0, 9)
 """Facts stand below the ways."""
 COST_STYLES = {"free": "green", "refused": "yellow"}

@@ -6,20 +6,21 @@ Nobody waits until minutes are talked or megabytes loaded: the network reports t
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
 from typing import Any
-
-import msgspec
 
 from onecard.catalogue.model import UsageKind
 from onecard.database.pool import connection
 from onecard.gateways.diameter.constants import ResultCode
 from onecard.gateways.diameter.messages import CreditControlAnswer, CreditControlRequest
 from onecard.story.act import Act
-from onecard.story.cast import CHINESE_FRIEND, dial_from_line_1, write_spaced
+from onecard.story.cast import CHINESE_FRIEND, CODE, dial_from_line_1, write_spaced
 from onecard.story.children import run_command
 from onecard.story.sessions import CreditSession, call_from_card, data_of_card, read_cost_micros, read_grant
 from onecard.story.stage import Stage, say_money
+from onecard.story.texts import words_of
 from onecard.story.wire import Charge, Charged
+from onecard.values.address import unknown
 from onecard.values.money import parse_micros
 from onecard.values.phone import mask
 
@@ -28,29 +29,9 @@ CALL_SECONDS, CALL_PRICE = 47, "0.154"
 """47 s count as 30 and 3 times 6: 48 s at 0.13 a minute, and 0.05 for setting up."""
 DATA_OCTETS = 80 * MEGABYTE
 TOP_UP = "20.00"
-LIST_USAGE = """
-SELECT usage, far, units, allowance_units, price_micros, unpaid_micros, explanation
-FROM usage_record WHERE part = $1 AND session_id = $2"""
 SUM_USAGE = (
     "SELECT coalesce(sum(price_micros), 0)::bigint FROM usage_record WHERE part = $1 AND account_id = $2"
 )
-
-
-class UsageRow(msgspec.Struct, frozen=True):
-    """What is kept of a session that is over."""
-
-    usage: str
-    far: str
-    units: int
-    allowance_units: int
-    price_micros: int
-    unpaid_micros: int
-    explanation: dict[str, Any]
-
-    @property
-    def prices(self) -> list[str]:
-        """How it came to its price: a sentence for each rate it was used at."""
-        return [piece["price"] for piece in self.explanation["pieces"]]
 
 
 async def call_friend(stage: Stage, act: Act) -> None:
@@ -58,18 +39,18 @@ async def call_friend(stage: Stage, act: Act) -> None:
     explained = await _ask_price(stage, act)
     call = call_from_card(stage.primary, dial_from_line_1(CHINESE_FRIEND))
     act.say("card", CHINESE_FRIEND, f"a call, dialled {write_spaced(dial_from_line_1(CHINESE_FRIEND))}")
-    await _charge(stage, act, call.open(30), "may it call? 30 s")
+    await ask_credit(stage, act, call.open(30), "may it call? 30 s")
     await _expect_held(stage, act, "0.115")
-    await _charge(stage, act, call.go_on(30, 30), "30 s used; 30 s more?")
-    ended = await _charge(stage, act, call.end(CALL_SECONDS - 30), f"hung up after {CALL_SECONDS} s")
+    await ask_credit(stage, act, call.go_on(30, 30), "30 s used; 30 s more?")
+    ended = await ask_credit(stage, act, call.end(CALL_SECONDS - 30), f"hung up after {CALL_SECONDS} s")
     act.verify(f"the call cost {CALL_PRICE} CAD", read_cost_micros(ended), parse_micros(CALL_PRICE))
     await _expect_held(stage, act, "0")
-    row = await _read_usage(stage, call)
-    act.say("onecard", "shop", f"usage record: {mask(CHINESE_FRIEND)}, {row.prices[0]}", f"{CALL_PRICE} CAD")
-    act.verify("explained in the words of the price enquiry", row.prices, [explained])
-    told = (row.far, row.units, row.price_micros)
-    act.verify("far number masked", told, (mask(CHINESE_FRIEND), CALL_SECONDS, parse_micros(CALL_PRICE)))
-    await stage.check_usage(act, row.price_micros)
+    row = await read_usage(stage, act)
+    act.verify("explained in the words of the price enquiry", row["why"], [explained])
+    told = (row["far"], row["line"], row["units"], row["price"]["amount"])
+    expected = (mask(CHINESE_FRIEND), mask(stage.secondary), CALL_SECONDS, CALL_PRICE)
+    act.verify("both numbers masked", told, expected)
+    await stage.check_usage(act, parse_micros(CALL_PRICE))
 
 
 async def _ask_price(stage: Stage, act: Act) -> str:
@@ -92,11 +73,10 @@ async def use_data(stage: Stage, act: Act) -> None:
     session = data_of_card(stage.primary)
     await _use_up(stage, act, session)
     await _top_up_and_go_on(stage, act, session)
-    row = await _read_usage(stage, session)
-    act.say("onecard", "shop", f"usage record: {row.prices[0]}", say_money(row.price_micros))
-    told = (row.usage, row.allowance_units, row.unpaid_micros)
-    act.verify("none used unpaid", told, (UsageKind.DATA.value, 0, 0))
-    await stage.check_usage(act, row.price_micros)
+    row = await read_usage(stage, act)
+    told = (row["usage"], row["allowance_units"], row["unpaid"]["amount"])
+    act.verify("nothing used unpaid", told, (UsageKind.DATA.value, 0, "0.00"))
+    await stage.check_usage(act, parse_micros(row["price"]["amount"]))
 
 
 async def _use_up(stage: Stage, act: Act, session: CreditSession) -> None:
@@ -106,16 +86,17 @@ async def _use_up(stage: Stage, act: Act, session: CreditSession) -> None:
     act.say("card", "internet", "a video")
     words = "may it load? 80 MB"
     while left > DATA_OCTETS:
-        await _charge(stage, act, asked, words)
+        await ask_credit(stage, act, asked, words)
         left -= DATA_OCTETS
         asked, words = session.go_on(DATA_OCTETS, DATA_OCTETS), "80 MB used; 80 MB more?"
-    last = read_grant(await _charge(stage, act, asked, words))
+    last = read_grant(await ask_credit(stage, act, asked, words))
     act.verify(f"the last grant is {write_octets(left)}", (last.units, last.is_last), (left, True))
-    cut = await _charge(stage, act, session.go_on(left, None), f"{write_octets(left)} used, service ended")
+    cut = await ask_credit(stage, act, session.go_on(left, None), f"{write_octets(left)} used, service ended")
     act.say(stage.network.name, "card", "no more data")
     act.verify("nothing more granted", read_grant(cut).units, 0)
     act.verify("balance 0.00 CAD", await stage.balance_micros(), 0)
-    await _charge(stage, act, session.go_on(0, DATA_OCTETS), "it tries again: 80 MB?", refused=True)
+    await ask_credit(stage, act, session.go_on(0, DATA_OCTETS), "it tries again: 80 MB?", refused=True)
+    await expect_told(stage, act, "您的余额不足：CA$0.00，请及时充值。", "your balance is low, please top up")
 
 
 async def _top_up_and_go_on(stage: Stage, act: Act, session: CreditSession) -> None:
@@ -126,17 +107,17 @@ async def _top_up_and_go_on(stage: Stage, act: Act, session: CreditSession) -> N
     stage.expected_micros += parse_micros(TOP_UP)
     act.verify("asked to authorise anew", await stage.network.next_asked_again(), session.id)
     act.say("onecard", stage.network.name, "RAR: ask anew for the session")
-    on = await _charge(stage, act, session.go_on(0, DATA_OCTETS), "80 MB?")
+    on = await ask_credit(stage, act, session.go_on(0, DATA_OCTETS), "80 MB?")
     granted = read_grant(on)
     act.verify("the session goes on", (granted.units, granted.is_last), (DATA_OCTETS, False))
-    await _charge(stage, act, session.end(5 * MEGABYTE), "5 MB used; the session is over")
+    await ask_credit(stage, act, session.end(5 * MEGABYTE), "5 MB used; the session is over")
     await _expect_held(stage, act, "0")
 
 
 # ---- what several steps do
 
 
-async def _charge(
+async def ask_credit(
     stage: Stage, act: Act, request: CreditControlRequest, words: str, *, refused: bool = False
 ) -> CreditControlAnswer:
     """The network asks for credit and is answered; `refused`: because the account cannot pay."""
@@ -170,8 +151,8 @@ def _say_units(answer: CreditControlAnswer, units: int) -> str:
 
 
 def write_octets(octets: int) -> str:
-    """Such as `36.96 MB`."""
-    return f"{octets / MEGABYTE:g} MB"
+    """Such as `36.96 MB`, to the octet."""
+    return f"{Decimal(octets) / MEGABYTE:f} MB"
 
 
 async def _expect_held(stage: Stage, act: Act, amount: str) -> None:
@@ -180,11 +161,20 @@ async def _expect_held(stage: Stage, act: Act, amount: str) -> None:
     act.verify(fact, account.held_micros, parse_micros(amount))
 
 
-async def _read_usage(stage: Stage, session: CreditSession) -> UsageRow:
-    """The usage record of a session that is over."""
-    async with connection(stage.open_pool) as borrowed:
-        [row] = await borrowed.fetch(LIST_USAGE, stage.card.part, session.id)
-    return UsageRow(**row)
+async def read_usage(stage: Stage, act: Act) -> dict[str, Any]:
+    """The usage record of what the card used last."""
+    listed = await run_command(stage.place, "usage", "list", stage.primary, "--most", "1")
+    act.say("shop", "onecard", f"onecard usage list {stage.primary} --most 1")
+    row: dict[str, Any] = listed["records"][0]
+    act.say("onecard", "shop", " ".join(row["why"]), f"{row['price']['amount']} CAD")
+    return row
+
+
+async def expect_told(stage: Stage, act: Act, words: str, gloss: str) -> None:
+    """The subscriber is told something, in Chinese, without having asked."""
+    came = await stage.host.next_text()
+    act.say(came.source.digits, "card", words_of(came), "free", gloss)
+    act.verify("told in Chinese", (words_of(came), came.source), (words, unknown(CODE)))
 
 
 async def sum_usage_micros(stage: Stage) -> int:
