@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 
+import asyncpg
 from msgspec.structs import replace
 
 import shop
@@ -14,9 +16,9 @@ from onecard.cards.model import Card
 from onecard.catalogue.model import PriceList, Rate, Tariff, UsageKind
 from onecard.catalogue.rules import index_price_book
 from onecard.charging.actions import CreditControl
-from onecard.charging.model import Answer, Ask, Operation, Request
-from onecard.database.pool import Database, connection
-from onecard.ledger.actions import check_ledger, find_account
+from onecard.charging.model import Answer, Ask, Operation, Request, Result
+from onecard.database.pool import Database, connection, transaction
+from onecard.ledger.actions import check_ledger, find_account, top_up
 from onecard.ledger.model import Account
 from onecard.lines.store import find_card_with_lines, find_card_with_lines_by_sim, list_lines
 from onecard.sealing.body_keys import BodyKeys
@@ -25,6 +27,7 @@ from onecard.switching.model import CardEntry
 from onecard.switching.rules import Routes, Setting
 from onecard.values.card import Imsi
 from onecard.values.clock import MovedClock
+from onecard.values.money import Money, parse_micros
 from onecard.values.phone import E164
 from town import sell_card_with_two_lines
 
@@ -37,6 +40,9 @@ RATES = (
     Rate(UsageKind.DATA, shop.CA, 10_000, 1_000_000, first_block=1000, next_block=1000),
     Rate(UsageKind.TEXT, shop.CA, 50_000, 1, "1"),
 )
+ZONES = {"460": "china"}
+
+_numbers = count(1)
 
 
 @dataclass(slots=True)
@@ -66,6 +72,37 @@ class Desk:
             asked = replace(asked, far=far)
         return await self.control.answer(replace(asked, **changes))
 
+    async def call(
+        self, session: str, number: int, operation: Operation, *asks: Ask
+    ) -> list[tuple[int, bool]]:
+        """One request about a call that has to go well: the units granted, and whether they are the last."""
+        answer = await self.say(session, number, operation, *asks)
+        assert answer.result is Result.SUCCESS, answer
+        return [(grant.units, grant.is_last) for grant in answer.grants]
+
+    async def balance(self) -> tuple[int, int]:
+        """What is available and what is held, in micros."""
+        account = await self.account()
+        return account.available.micros, account.held.micros
+
+    async def top_up(self, amount: str) -> None:
+        """Somebody else adds money; this node is not told."""
+        async with transaction(self.database.pool) as borrowed:
+            await top_up(
+                borrowed,
+                self.clock.now(),
+                actor=shop.STAFF,
+                part=self.card.part,
+                account_id=self.card.account_id,
+                amount=Money(parse_micros(amount), shop.CAD),
+                event=f"top-up {next(_numbers)}",
+            )
+
+    async def records(self) -> list[asyncpg.Record]:
+        """All that was kept of what was used, in order."""
+        async with connection(self.database.pool) as borrowed:
+            return await borrowed.fetch("SELECT * FROM usage_record ORDER BY id")
+
     async def account(self) -> Account:
         async with connection(self.database.pool) as borrowed:
             account = await find_account(borrowed, self.card.part, self.card.account_id)
@@ -93,7 +130,12 @@ async def open_desk(
 
 @asynccontextmanager
 async def run_desk(
-    database: Database, card: Card, primary: E164, secondary: E164, rates: tuple[Rate, ...] = RATES
+    database: Database,
+    card: Card,
+    primary: E164,
+    secondary: E164,
+    rates: tuple[Rate, ...] = RATES,
+    clock: MovedClock | None = None,
 ) -> AsyncIterator[Desk]:
     """Another node's desk, on a database where the card is."""
 
@@ -105,9 +147,9 @@ async def run_desk(
                 found = await find_card_with_lines_by_sim(borrowed, imsi=Imsi(key))
         return CardEntry(*found) if found else None
 
-    prices = PriceList("test", shop.CAD, shop.AT, rates)
+    prices = PriceList("test", shop.CAD, shop.AT, rates, ZONES)
     setting = Setting("12583", Routes(()), Tariff((index_price_book(1, prices),)))
-    clock = MovedClock(NOON)
+    clock = clock or MovedClock(NOON)
     control = CreditControl(
         database.pool,
         (1, 2, 3, 4),
@@ -118,3 +160,12 @@ async def run_desk(
     )
     yield Desk(control, database, clock, card, primary, secondary)
     await control.close()
+
+
+@asynccontextmanager
+async def run_other(desk: Desk, rates: tuple[Rate, ...] = RATES) -> AsyncIterator[Desk]:
+    """Another node beside a desk, or the same one after a restart: it remembers nothing."""
+    async with run_desk(
+        desk.database, desk.card, desk.primary, desk.secondary, rates, clock=desk.clock
+    ) as other:
+        yield other

@@ -56,6 +56,9 @@ TRIES = 5
 REMEMBERED_MOST = 200_000
 EXPIRED_AT_ONCE = 500
 OPENING = (Operation.INITIAL, Operation.DEBIT, Operation.REFUND)
+ONE_TIME = (Operation.DEBIT, Operation.REFUND, Operation.PRICE, Operation.BALANCE)
+SESSION_ID_MOST = 512
+"""Characters. What PostgreSQL cannot index, nor write, must not spoil the batch of others."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -116,7 +119,8 @@ class CreditControl:
         self._sessions: Memory[str, Known] = Memory()
         self._available: Memory[int, int] = Memory()
         self._allowances: Memory[int, tuple[Allowance, ...]] = Memory()
-        self._open_of: dict[int, set[str]] = {}
+        self._open_of: Memory[int, set[str]] = Memory()
+        self._forgotten_count = 0
         self._turns: dict[str, asyncio.Event] = {}
         self._writers = {
             part: BatchWriter(partial(self._write_batch, part), most=500) for part in self._parts
@@ -129,6 +133,7 @@ class CreditControl:
 
     def forget_account(self, account_id: int) -> None:
         """An account was topped up, or given an allowance, by somebody else."""
+        self._forgotten_count += 1
         self._available.pop(account_id, None)
         self._allowances.pop(account_id, None)
 
@@ -140,6 +145,8 @@ class CreditControl:
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request; what it did is durable when this returns."""
+        if len(request.session_id) > SESSION_ID_MOST or "\0" in request.session_id:
+            return Answer(Result.BAD_REQUEST)
         try:
             async with self._turn(request.session_id):
                 return await self._answer(request)
@@ -157,6 +164,8 @@ class CreditControl:
                 return settled
             plan = await self._plan(request, known.session if known else None, must_look=must_look)
             if isinstance(plan, Answer):
+                if is_new and await self._find(request.session_id):
+                    continue  # it was opened before, by a node that is no more: what it was answered stands
                 return plan
             status = await self._write(plan)
             if status is ChargeStatus.WRITTEN:
@@ -179,11 +188,14 @@ class CreditControl:
         return count
 
     async def _end_silent(self, session_id: str) -> bool:
-        self._sessions.pop(session_id, None)  # another node may have gone on with it
-        known = await self._find(session_id)
-        if known is None or known.session is None:
-            return False
+        """End one, unless it went on since it was listed: here, or at another node."""
         now = self._clock.now()
+        stored = await store.find_session(self._pool, self._parts, session_id)
+        if stored is None or stored.expires_at > now:
+            return False
+        known = await self._open_stored(session_id, stored)
+        if known.session is None:
+            return False
         ended, outcomes = rules.decide_session(
             known.session, (), Purse(None), self._rates(known.session), now, ends=True
         )
@@ -241,7 +253,9 @@ class CreditControl:
         self, request: Request, before: Session | None, session: Session, purse: Purse, now: datetime
     ) -> Plan | Answer:
         rates = self._rates(session)
-        asks = request.asks or (Ask(),)
+        asks = rules.merge_asks(request.asks) if len(request.asks) > 1 else request.asks or (Ask(),)
+        if request.operation in ONE_TIME and rules.is_too_much(asks, session.use.usage):
+            return Answer(Result.BAD_REQUEST)
         match request.operation:
             case Operation.PRICE | Operation.BALANCE:
                 return _quote(request.operation, session, asks, purse, rates, now)
@@ -253,9 +267,7 @@ class CreditControl:
                     return Answer(decided)
             case _:
                 ends = request.operation is Operation.TERMINATE
-                decided = rules.decide_session(
-                    session, request.asks if ends else asks, purse, rates, now, ends=ends
-                )
+                decided = rules.decide_session(session, asks, purse, rates, now, ends=ends)
         after, outcomes = decided
         grants = tuple(outcome.grant for outcome in outcomes)
         refused = _refusal_of_all(grants) if before is None else None
@@ -276,18 +288,33 @@ class CreditControl:
 
     async def _purse(self, session: Session, now: datetime, *, look: bool) -> Purse:
         """What the account can pay with: as remembered, or as it is."""
-        allowances = self._allowances.get(session.account_id)
-        if allowances is None:
-            allowances = await store.list_allowances(self._pool, session.part, session.account_id)
-            self._allowances.remember(session.account_id, allowances)
+        allowances = await self._allowances_of(session)
         accounts = [allowance.account_id for allowance in allowances if _covers(allowance, session, now)]
         if look:
             wanted = [session.account_id, *accounts]
             found = await store.read_available(self._pool, session.part, wanted)
             for account_id, available in found.items():
                 self._available.remember(account_id, available)
-        known = self._available.get
+        known = self._known_available
         return Purse(known(session.account_id), tuple((account, known(account)) for account in accounts))
+
+    async def _allowances_of(self, session: Session) -> tuple[Allowance, ...]:
+        allowances = self._allowances.get(session.account_id)
+        if allowances is None:
+            before = self._forgotten_count
+            allowances = await store.list_allowances(self._pool, session.part, session.account_id)
+            if before == self._forgotten_count:  # else one may have been given since they were read
+                self._allowances.remember(session.account_id, allowances)
+        return allowances
+
+    def _known_available(self, account_id: int) -> int | None:
+        """As remembered, and never less than nothing.
+
+        What was written just before it was read, and is remembered just after, is taken off twice: too little is
+        looked at again, so it does no harm.
+        """
+        available = self._available.get(account_id)
+        return None if available is None else max(0, available)
 
     # ---- memory and writing
 
@@ -298,14 +325,18 @@ class CreditControl:
         stored = await store.find_session(self._pool, self._parts, session_id)
         if stored is None:
             return None
+        known = await self._open_stored(session_id, stored)
+        self._sessions.remember(session_id, known)
+        return known
+
+    async def _open_stored(self, session_id: str, stored: store.StoredSession) -> Known:
+        """A session as it was when it was sealed."""
         session = None
         if stored.is_open:
             assert stored.sealed_state is not None
             plain = await self._body_keys.open(stored.sealed_state, _bound_to(session_id))
             session = replace(msgspec.msgpack.decode(plain, type=Session), version=stored.version)
-        known = Known(session, stored.number, msgspec.msgpack.decode(stored.answer, type=Answer))
-        self._sessions.remember(session_id, known)
-        return known
+        return Known(session, stored.number, msgspec.msgpack.decode(stored.answer, type=Answer))
 
     async def _write(self, plan: Plan) -> ChargeStatus:
         now = self._clock.now()
@@ -341,13 +372,15 @@ class CreditControl:
                 self._available.remember(movement.account_id, known + movement.available)
 
     def _note_open(self, session: Session, is_open: bool) -> None:
-        ids = self._open_of.setdefault(session.account_id, set())
-        if is_open:
+        ids = self._open_of.get(session.account_id)
+        if is_open and ids is None:
+            self._open_of.remember(session.account_id, {session.id})
+        elif is_open and ids is not None:
             ids.add(session.id)
-        else:
+        elif ids is not None:
             ids.discard(session.id)
-        if not ids:
-            del self._open_of[session.account_id]
+            if not ids:
+                del self._open_of[session.account_id]
 
     async def _write_batch(self, part: int, batch: Sequence[Written]) -> list[ChargeStatus]:
         return await store.charge_batch(self._pool, part, self._clock.now(), batch)

@@ -432,6 +432,11 @@ def _debit(reserved: Outcome, units: int, purse: Purse, rates: Rates, at: dateti
     return Outcome(ended, Grant(ended.rating_group, Result.SUCCESS, units), charged, shares_used)
 
 
+def is_too_much(asks: Sequence[Ask], usage: UsageKind) -> bool:
+    """Whether an event is about more than is ever granted at once."""
+    return any(units_of(ask) > QUOTAS[usage].most for ask in asks)
+
+
 def units_of(ask: Ask) -> int:
     """How many units an event is about: what it asks for, else what it says was used, else one."""
     return ask.wanted or ask.used or 1

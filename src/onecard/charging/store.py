@@ -15,7 +15,8 @@ from onecard.database.pool import Pool, connection
 
 CHARGE = f"SELECT charge_sessions({', '.join(f'${place}' for place in range(1, 33))})"
 FIND = """
-SELECT id, version, number, is_open, sealed_state, answer FROM charging_session WHERE part = ANY ($1) AND id = $2"""
+SELECT id, version, number, is_open, expires_at, sealed_state, answer FROM charging_session
+WHERE part = ANY ($1) AND id = $2"""
 LIST_EXPIRED = """
 SELECT id FROM charging_session WHERE part = $1 AND is_open AND expires_at <= $2 LIMIT $3"""
 READ_AVAILABLE = "SELECT id, available FROM account WHERE part = $1 AND id = ANY ($2)"
@@ -40,6 +41,7 @@ class StoredSession:
     version: int
     number: int
     is_open: bool
+    expires_at: datetime
     sealed_state: bytes | None
     answer: bytes
 
@@ -109,7 +111,9 @@ async def find_session(pool: Pool, parts: Sequence[int], session_id: str) -> Sto
         row = await borrowed.fetchrow(FIND, list(parts), session_id)
     if row is None:
         return None
-    return StoredSession(row["version"], row["number"], row["is_open"], row["sealed_state"], row["answer"])
+    return StoredSession(
+        row["version"], row["number"], row["is_open"], row["expires_at"], row["sealed_state"], row["answer"]
+    )
 
 
 async def list_expired(pool: Pool, part: int, at: datetime, most: int) -> list[str]:
