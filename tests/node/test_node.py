@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from onecard.gateways.smpp.constants import CommandStatus
 from onecard.lines.actions import switch_line
 from onecard.lines.model import Line
 from onecard.node.config import Config, ConfigError
+from onecard.node.name import NodeName
 from onecard.node.node import NotReady, run_node
 from onecard.sealing.keys import MasterKey, SealingError
 from onecard.story.peers import bind_esme
@@ -241,3 +242,38 @@ async def test_what_a_dead_node_had_claimed_is_taken_over_once_its_lease_is_over
     assert (len(home.texts), len(first.host.texts)) == (1, 1)
     async with connection(database.pool) as borrowed:
         assert await borrowed.fetchval("SELECT count(*) FROM delivery") == 0
+
+
+async def test_a_node_takes_its_name_again_when_the_session_that_held_it_was_lost(database: Database) -> None:
+    name, other = NodeName(database.dsn, "here"), NodeName(database.dsn, "here")
+    assert await name.take()
+    await _repeat_until(lambda: _lose_name(database))
+    await _repeat_until(other.take)  # the server has let it go
+    await other.release()
+    await _repeat_until(lambda: _is_held_again(name, other))
+    await name.release()
+
+
+async def _repeat_until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(500):
+        if await is_so():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come about")
+
+
+async def _lose_name(database: Database) -> bool:
+    async with connection(database.pool) as borrowed:
+        ended = await borrowed.fetch(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+        )
+    return bool(ended)
+
+
+async def _is_held_again(name: NodeName, other: NodeName) -> bool:
+    await name.keep()
+    if await other.take():
+        await other.release()
+        return False
+    return True

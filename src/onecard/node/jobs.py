@@ -19,6 +19,7 @@ from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connect
 from onecard.gateways.smpp.link import Exchange, Link
 from onecard.lines.actions import refuse_expired_applications, release_numbers
 from onecard.node.config import Config
+from onecard.node.name import NodeName
 from onecard.node.notices import NoticeTeller
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ class Jobs:
         links: Mapping[str, Link],
         exchange: Exchange,
         control: CreditControl,
+        name: NodeName,
     ) -> None:
         self._pool = pool
         self._parts = tuple(parts)
@@ -57,6 +59,7 @@ class Jobs:
         self._links = links
         self._exchange = exchange
         self._control = control
+        self._name = name
         self._zone = ZoneInfo(config.operator.time_zone)
         self._teller = NoticeTeller(pool, parts, exchange.acceptor.tell, exchange.clock, self._zone)
         self._looked_at: set[int] = set()
@@ -80,6 +83,7 @@ class Jobs:
     async def tick(self) -> None:
         """Do all that is due."""
         now = self._exchange.clock.now()
+        await self._name.keep()
         async with connection(self._pool) as borrowed:
             await self._tell_status(borrowed)
             while await refuse_expired_applications(borrowed, now, actor="onecard"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -40,6 +40,7 @@ from onecard.node.changes import ChangeTail
 from onecard.node.config import Bind, Config, Connect, Link, Tls, parse_address, passwords
 from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
+from onecard.node.name import NodeName
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
@@ -51,8 +52,6 @@ from onecard.values.clock import Clock, SystemClock
 from onecard.values.phone import E164
 
 log = structlog.get_logger(__name__)
-
-NODE_LOCK = 0x6E6F6465  # 'node': the class of the advisory lock that keeps a node's name single
 
 
 class NotReady(Exception):
@@ -99,7 +98,8 @@ async def run_node(
     peer_passwords = passwords(config, environment)
     async with AsyncExitStack() as stack:
         parts = await _check_database(database.pool, master)
-        await stack.enter_async_context(_single(database, config.node))
+        name = await _take_name(database.dsn, config.node)
+        stack.push_async_callback(name.release)
         exchange, directory, upkeep, control, tail = await _assemble(
             config, database.pool, parts, master, clock, stack
         )
@@ -121,13 +121,13 @@ async def run_node(
         stack.push_async_callback(server.close)
         addresses = await _listen(config, server, web_address)
         if config.diameter is not None:
-            tls = _tls_context(config.diameter.tls) if config.diameter.tls else None
+            tls = _tls_context(config.diameter.tls, "diameter.tls") if config.diameter.tls else None
             running = run_diameter(config.diameter, config.charging, control, tls=tls)
             diameter, desk = await stack.enter_async_context(running)
             addresses = replace(addresses, diameter=diameter)
             tail.on_account.append(desk.reauthorize)
         _bind_to_peers(config, links, peer_passwords, stack)
-        jobs = Jobs(database.pool, parts, config, links, exchange, control)
+        jobs = Jobs(database.pool, parts, config, links, exchange, control, name)
         tail.on_account.append(jobs.look_at)
         await stack.enter_async_context(_running(upkeep.run(), jobs.run()))
         log.info(
@@ -162,19 +162,11 @@ async def _check_database(pool: Pool, master: MasterKey) -> list[int]:
     return parts
 
 
-@asynccontextmanager
-async def _single(database: Database, node: str) -> AsyncIterator[None]:
-    """Hold the node's name: two nodes of one name would hand over each other's texts."""
-    async with connection(database.pool) as borrowed:
-        if not await borrowed.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", NODE_LOCK, node):
-            raise NotReady(
-                f"a node named {node} is running on this database: give this one another `node` name"
-            )
-        try:
-            yield
-        finally:
-            with suppress(Exception):  # the connection may be lost, and the lock with it
-                await borrowed.execute("SELECT pg_advisory_unlock($1, hashtext($2))", NODE_LOCK, node)
+async def _take_name(dsn: str, node: str) -> NodeName:
+    name = NodeName(dsn, node)
+    if not await name.take():
+        raise NotReady(f"a node named {node} is running on this database: give this one another `node` name")
+    return name
 
 
 async def _assemble(
@@ -283,16 +275,16 @@ async def _listen(config: Config, server: SmppServer, http: str) -> Addresses:
     if config.smpp.tls is None:
         return Addresses(smpp, None, http)
     tls_host, tls_port = parse_address(config.smpp.tls.listen)
-    context = _tls_context(config.smpp.tls)
+    context = _tls_context(config.smpp.tls, "smpp.tls")
     return Addresses(smpp, f"{tls_host}:{await server.listen(tls_host, tls_port, context)}", http)
 
 
-def _tls_context(tls: Tls) -> ssl.SSLContext:
+def _tls_context(tls: Tls, place: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(tls.certificate, tls.key)
     except (ssl.SSLError, OSError) as error:
-        raise NotReady(f"the certificate {tls.certificate} or its key cannot be used: {error}") from None
+        raise NotReady(f"{place}: the certificate or its key cannot be used: {error}") from None
     return context
 
 
