@@ -12,7 +12,7 @@ from enum import Enum
 from onecard.catalogue.model import UsageKind
 from onecard.lines.model import Line, Usage
 from onecard.lines.rules import is_blocked, takes
-from onecard.switching.dialling import read_destination, read_dialled
+from onecard.switching.dialling import read_destination, read_dialled, read_sender
 from onecard.switching.model import CardEntry
 from onecard.values.phone import E164, BadNumber
 
@@ -39,10 +39,13 @@ class UsageRefusal(Enum):
 def decide_usage(
     entry: CardEntry, usage: UsageKind, msisdn: E164 | None, far: str, *, service_code: str, at: datetime
 ) -> Charged | UsageRefusal:
-    """Find the line: dialled, else the one whose number the network named, else the primary."""
-    named = next((line for line in entry.lines if line.msisdn == msisdn), entry.primary)
+    """Find the line: dialled, else the one whose number the network named, else the primary.
+
+    Data has no number: it is the card's, so its primary line's.
+    """
     if usage is UsageKind.DATA:
-        return Charged(named, "")
+        return Charged(entry.primary, "")
+    named = next((line for line in entry.lines if line.msisdn == msisdn), entry.primary)
     if usage is UsageKind.CALL_IN:
         return _decide_call_in(named, far, at)
     return _decide_outgoing(entry, named, far, service_code)
@@ -57,11 +60,20 @@ def _decide_call_in(line: Line, caller: str, at: datetime) -> Charged | UsageRef
         return UsageRefusal.LINE_OFF
     if not takes(line, Usage.CALLS, at):
         return UsageRefusal.OUTSIDE_SCHEDULE
-    return Charged(line, caller)
+    return Charged(line, _read_caller(caller, line))
+
+
+def _read_caller(caller: str, line: Line) -> str:
+    """The caller's number; nothing for one that is shown as a name, or not at all."""
+    digits = caller.removeprefix("+")
+    return read_sender(caller, line.country) if digits.isascii() and digits.isdigit() else ""
 
 
 def _decide_outgoing(entry: CardEntry, named: Line, far: str, service_code: str) -> Charged | UsageRefusal:
-    dialled = read_dialled(far, service_code)
+    try:
+        dialled = read_dialled(far, service_code)
+    except BadNumber:
+        return UsageRefusal.BAD_DESTINATION
     line = named if dialled.slot is None else entry.line_in_slot(dialled.slot)
     if line is None:
         return UsageRefusal.NO_LINE_IN_SLOT
