@@ -50,6 +50,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[[diameter.peers]]`": config.DiameterPeer,
     "`[diameter.peers.connect]`": config.DiameterConnect,
     "`[charging]`": config.Charging,
+    "`[[charging.consumers]]`": config.Consumer,
     "`[[links]]`": config.Link,
     "`[links.connect]`": config.Connect,
 }

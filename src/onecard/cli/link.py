@@ -14,6 +14,7 @@ from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse
 from onecard.cli.options import Options
 from onecard.cli.show import Answer, Table
+from onecard.gateways.nchf import consumers
 from onecard.node.config import Link
 
 PASSWORD_LENGTH_MOST = 64  # SMPP 3.4 section 5.2.2 has 8 octets; peers use longer ones
@@ -68,6 +69,14 @@ def hash_password(_: Options) -> Answer:
     """Hash the password of a peer that binds to us. It is asked for, or read from the first line of stdin."""
     hashed = argon2.PasswordHasher().hash(_read_password())
     return Answer({"password_hash": hashed}, [hashed])
+
+
+@plain_command(app, "make-token")
+def make_token(_: Options) -> Answer:
+    """Make a bearer token for a network function that charges over Nchf, and the hash of it for the configuration."""
+    token = consumers.make_token()
+    hashed = consumers.hash_token(token)
+    return Answer({"token": token, "token_hash": hashed}, [f"token       {token}", f"token_hash  {hashed}"])
 
 
 def _read_password() -> str:

@@ -205,8 +205,20 @@ class FinalUnitWish(Enum):
     RESTRICT = "restrict"
 
 
+class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A network function of a 5G core that charges over Nchf."""
+
+    name: str
+    token_hash: str
+    """Of its bearer token: as `onecard link make-token` prints it."""
+    notify_hosts: list[str] = []
+    """Hosts that its notifyUri may name; none: it is not notified."""
+    notify_http2: bool = True
+    requests_most: int = 1000
+
+
 class Charging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How credit control answers."""
+    """How credit control answers, and who may ask for it over Nchf."""
 
     final_unit: FinalUnitWish = FinalUnitWish.TERMINATE
     redirect_to: str | None = None
@@ -216,6 +228,9 @@ class Charging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quota_holding_seconds: int | None = None
     usage_days: int = 365
     """How long usage records are kept."""
+    api_root: str | None = None
+    """Scheme, host and port by which consumers reach us, where it is not what they name in their requests."""
+    consumers: list[Consumer] = []
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -333,6 +348,12 @@ def _check_diameter(config: Config) -> Iterator[str]:
         yield "charging.redirect_to: must be given where final_unit is redirect"
     if wish is FinalUnitWish.RESTRICT and not charging.restrict_filters:
         yield "charging.restrict_filters: must be given where final_unit is restrict"
+    names = [consumer.name for consumer in charging.consumers]
+    for place, consumer in enumerate(charging.consumers):
+        if names.count(consumer.name) > 1:
+            yield f"charging.consumers[{place}].name: {consumer.name!r} is used twice"
+        if len(consumer.token_hash) != 64 or not set(consumer.token_hash) <= set("0123456789abcdef"):
+            yield f"charging.consumers[{place}].token_hash: is not a hash that `onecard link make-token` printed"
     seen: set[str] = set()
     for place, peer in enumerate(config.diameter.peers if config.diameter else []):
         if peer.host.lower() in seen:

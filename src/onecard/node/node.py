@@ -22,6 +22,8 @@ from onecard.database.migrations import pending
 from onecard.database.pool import Connection, Database, Pool, connection
 from onecard.gateways.http.app import make_app
 from onecard.gateways.http.server import serve_http
+from onecard.gateways.nchf.notify import Notifier
+from onecard.gateways.nchf.server import mount
 from onecard.gateways.passwords import PasswordCheck
 from onecard.gateways.smpp.client import Peer, SmppClient
 from onecard.gateways.smpp.events import BindMode
@@ -41,6 +43,7 @@ from onecard.node.config import Bind, Config, Connect, Link, Tls, parse_address,
 from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
 from onecard.node.name import NodeName
+from onecard.node.nchf import make_nchf
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
@@ -106,7 +109,11 @@ async def run_node(
         links = {link.name: SmppLink(_link_settings(link), exchange) for link in config.links}
         check = PasswordCheck()
         routes = exchange.acceptor.setting.routes
-        app = make_app(database.pool, links, routes, check, clock)
+        notifier = Notifier(control.open_sessions)
+        stack.push_async_callback(notifier.close)
+        tail.on_account.append(notifier.reauthorize)
+        nchf = make_nchf(config.charging, control, notifier, master, clock)
+        app = make_app(database.pool, links, routes, check, clock, [mount(nchf)])
         web_address = await stack.enter_async_context(serve_http(app, *parse_address(config.http.listen)))
         server = SmppServer(
             config.smpp.system_id,

@@ -14,6 +14,7 @@ import stat
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -74,10 +75,15 @@ class SealingKey:
 class MasterKey:
     """The key that wraps all others; it lives in a file or in the environment, never in the database."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_derivation", "_key")
 
     def __init__(self, key: bytes) -> None:
         self._key = SealingKey(key)
+        self._derivation = key
+
+    def derive(self, purpose: bytes) -> bytes:
+        """A key of 32 bytes for one purpose, the same on every node; it tells nothing of the master key."""
+        return blake2b(key=self._derivation, digest_size=KEY_BYTES, person=purpose).digest()
 
     def new_key(self, bound_to: bytes) -> tuple[SealingKey, bytes]:
         """Make a data key; returns it and its wrapped form, which is what to store."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import ASGIRouteHandler
 from litestar.params import FromPath, JSONBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -44,11 +45,16 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 def make_app(
-    pool: Pool, links: Mapping[str, Link], routes: Routes, passwords: PasswordCheck, clock: Clock
+    pool: Pool,
+    links: Mapping[str, Link],
+    routes: Routes,
+    passwords: PasswordCheck,
+    clock: Clock,
+    mounted: Sequence[ASGIRouteHandler] = (),
 ) -> Litestar:
-    """The application for one node."""
+    """The application for one node; `mounted` are applications that read and write ASGI themselves."""
     return Litestar(
-        [health, metrics, post_outcome],
+        [health, metrics, post_outcome, *mounted],
         state=State(
             {
                 "pool": pool,
