@@ -63,6 +63,10 @@ _ACTIONS = {
 _CONTEXT = re.compile(r"(32251|32260|32274|32276)@3gpp\.org", re.IGNORECASE)
 _URI = re.compile(r"(?:tel|sips?):([^@;?>]+)", re.IGNORECASE)
 _IMS_NETWORK = re.compile(r"mnc(\d{2,3})\.mcc(\d{3})", re.IGNORECASE)
+# ITU-T E.212: the countries where an MNC of three digits may begin with 0. Elsewhere such a 0 only fills it up.
+_LONG_MNC = frozenset(
+    map(str, (*range(310, 317), 334, 338, 344, 346, 348, 352, 356, 358, 360, 366, 405, 708, 722, 732, 750))
+)
 
 
 TERMINATE = FinalUnit(FinalUnitAction.TERMINATE)
@@ -182,9 +186,15 @@ def _read_far(request: CreditControlRequest, usage: UsageKind) -> str:
     if information.ims is None:
         return ""
     if usage is UsageKind.CALL_IN:
-        return _user_part(information.ims.calling_parties[0]) if information.ims.calling_parties else ""
+        return _read_caller(information.ims.calling_parties)
     dialled = information.ims.called_party or information.ims.requested_party or ""
     return _user_part(dialled)
+
+
+def _read_caller(parties: tuple[str, ...]) -> str:
+    """A caller may be named by a SIP URI and by a number: the number counts."""
+    callers = [_user_part(party) for party in parties]
+    return next((caller for caller in callers if _number_in(caller)), callers[0] if callers else "")
 
 
 def _read_network(request: CreditControlRequest) -> str:
@@ -195,7 +205,13 @@ def _read_network(request: CreditControlRequest) -> str:
         return information.ps.visited_network or ""
     visited = information.ims.visited_network if information.ims else None
     match = _IMS_NETWORK.search(visited or "")
-    return match[2] + match[1].zfill(2) if match else ""
+    return _network_in(match[2], match[1]) if match else ""
+
+
+def _network_in(mcc: str, mnc: str) -> str:
+    """MCC and MNC of a domain, where an MNC of two digits has a 0 before it (TS 23.003 section 13.2)."""
+    is_filled_up = len(mnc) == 3 and mnc[0] == "0" and mcc not in _LONG_MNC
+    return mcc + (mnc[1:] if is_filled_up else mnc)
 
 
 # ---- what and how much
@@ -272,12 +288,12 @@ def write_answer(
 def _service(
     request: CreditControlRequest, grant: Grant, usage: UsageKind, settings: ChargingSettings
 ) -> ServiceAnswer:
-    asked = next(service for service in request.services if service.rating_group == grant.rating_group)
+    asked = [service for service in request.services if service.rating_group == grant.rating_group]
     granted = grant.result is Result.SUCCESS and grant.units > 0
     return ServiceAnswer(
         RESULT_CODE[grant.result],
         grant.rating_group,
-        asked.service_identifiers,
+        tuple(dict.fromkeys(identifier for service in asked for identifier in service.service_identifiers)),
         _granted(grant, usage) if granted else None,
         validity_seconds=grant.valid_seconds if granted else None,
         final_unit=settings.final_unit if grant.is_last else None,
