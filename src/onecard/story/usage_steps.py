@@ -21,7 +21,7 @@ from onecard.story.stage import Stage, say_money
 from onecard.story.texts import words_of
 from onecard.story.wire import Charge, Charged
 from onecard.values.address import unknown
-from onecard.values.money import parse_micros
+from onecard.values.money import format_micros, parse_micros
 from onecard.values.phone import mask
 
 MEGABYTE = 1_000_000
@@ -29,6 +29,7 @@ CALL_SECONDS, CALL_PRICE = 47, "0.154"
 """47 s count as 30 and 3 times 6: 48 s at 0.13 a minute, and 0.05 for setting up."""
 DATA_OCTETS = 80 * MEGABYTE
 TOP_UP = "20.00"
+OCTETS_AFTER_TOP_UP, AFTER_TOP_UP = 5 * MEGABYTE, "0.50"
 SUM_USAGE = (
     "SELECT coalesce(sum(price_micros), 0)::bigint FROM usage_record WHERE part = $1 AND account_id = $2"
 )
@@ -71,12 +72,13 @@ async def _ask_price(stage: Stage, act: Act) -> str:
 async def use_data(stage: Stage, act: Act) -> None:
     """Data is granted as far as the balance goes, cut there, and goes on when money was added."""
     session = data_of_card(stage.primary)
+    price = format_micros(stage.expected_micros + parse_micros(AFTER_TOP_UP))
     await _use_up(stage, act, session)
     await _top_up_and_go_on(stage, act, session)
     row = await read_usage(stage, act)
-    told = (row["usage"], row["allowance_units"], row["unpaid"]["amount"])
-    act.verify("nothing used unpaid", told, (UsageKind.DATA.value, 0, "0.00"))
-    await stage.check_usage(act, parse_micros(row["price"]["amount"]))
+    told = (row["usage"], row["price"]["amount"], row["unpaid"]["amount"])
+    act.verify(f"data for {price} CAD, none unpaid", told, (UsageKind.DATA.value, price, "0.00"))
+    await stage.check_usage(act, parse_micros(price))
 
 
 async def _use_up(stage: Stage, act: Act, session: CreditSession) -> None:
@@ -110,7 +112,7 @@ async def _top_up_and_go_on(stage: Stage, act: Act, session: CreditSession) -> N
     on = await ask_credit(stage, act, session.go_on(0, DATA_OCTETS), "80 MB?")
     granted = read_grant(on)
     act.verify("the session goes on", (granted.units, granted.is_last), (DATA_OCTETS, False))
-    await ask_credit(stage, act, session.end(5 * MEGABYTE), "5 MB used; the session is over")
+    await ask_credit(stage, act, session.end(OCTETS_AFTER_TOP_UP), "5 MB used; the session is over")
     await _expect_held(stage, act, "0")
 
 
