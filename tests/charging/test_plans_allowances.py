@@ -17,7 +17,7 @@ from onecard.charging.allowances import (
     give_allowance,
     list_given_allowances,
 )
-from onecard.charging.model import Ask, Operation
+from onecard.charging.model import Answer, Ask, Operation, Result
 from onecard.database.pool import Database, connection
 
 INITIAL, UPDATE, TERMINATE = Operation.INITIAL, Operation.UPDATE, Operation.TERMINATE
@@ -31,6 +31,7 @@ async def give(
     until: datetime = NEXT_WEEK,
     event: str = "gift 1",
     usage: UsageKind = UsageKind.CALL_OUT,
+    overage: bool = True,
 ) -> GivenAllowance | AllowanceRefusal:
     async with connection(desk.database.pool) as borrowed, borrowed.transaction():
         given = await give_allowance(
@@ -39,7 +40,7 @@ async def give(
             actor=shop.STAFF,
             part=desk.card.part,
             account_id=desk.card.account_id,
-            gift=Gift(usage, units, until),
+            gift=Gift(usage, units, until, overage=overage),
             event=event,
         )
     desk.control.forget_account(desk.card.account_id)  # as the tail of changes does
@@ -104,6 +105,23 @@ async def test_what_a_call_did_not_use_is_there_again(database: Database) -> Non
         await desk.say("s1", 1, TERMINATE, Ask(used=30))
         assert await left(desk) == [(270, 0)]
         assert (await desk.account()).available.micros == 1_000_000
+        await desk.proved()
+
+
+async def test_a_call_ends_with_an_allowance_that_cash_may_not_follow(database: Database) -> None:
+    async with open_desk(database) as desk:
+        await give(desk, 100, overage=False)
+        [grant] = (await desk.say("s1", 0, INITIAL, Ask(wanted=300))).grants
+        assert (grant.units, grant.is_last) == (100, True)
+        desk.clock.move(timedelta(seconds=100))
+        [grant] = (await desk.say("s1", 1, UPDATE, Ask(used=100, wanted=300))).grants
+        assert grant.result is Result.CREDIT_EXHAUSTED
+        await desk.say("s1", 2, TERMINATE)
+        assert await desk.say("s2", 0, INITIAL, Ask(wanted=60)) == Answer(Result.CREDIT_EXHAUSTED)
+        desk.clock.move_to(NEXT_WEEK)
+        [grant] = (await desk.say("s3", 0, INITIAL, Ask(wanted=60))).grants
+        assert grant.units == 60
+        assert (await desk.account()).held.micros == 60_000
         await desk.proved()
 
 

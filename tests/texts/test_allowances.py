@@ -29,6 +29,7 @@ async def allowance_town(
     segments: int,
     *countries: Country,
     balance: str = "1.00",
+    overage: bool = True,
     host: MessageCentre | None = None,
 ) -> AsyncIterator[Town]:
     """A town whose card has an allowance of texts."""
@@ -42,7 +43,9 @@ async def allowance_town(
                 actor=shop.STAFF,
                 part=card.part,
                 account_id=card.account_id,
-                gift=Gift(UsageKind.TEXT, segments, OPENED_AT + timedelta(days=30), countries),
+                gift=Gift(
+                    UsageKind.TEXT, segments, OPENED_AT + timedelta(days=30), countries, overage=overage
+                ),
                 event="gift",
             )
         assert isinstance(given, GivenAllowance)
@@ -97,6 +100,14 @@ async def test_a_card_without_money_sends_by_its_allowance(database: Database) -
         assert await left(town) == 0
         assert await send(town, TO_CANADA) != OK
         await town.proved()
+
+
+async def test_texts_end_with_an_allowance_that_cash_may_not_follow(database: Database) -> None:
+    async with allowance_town(database, 1, shop.CA, overage=False) as town:
+        assert await send(town, TO_CANADA) == OK
+        assert await send(town, TO_CANADA) != OK
+        assert await send(town, "12583113900001111") == OK  # of the other line: no allowance covers it
+        assert await town.balance(town.cards[0]) == 900_000
 
 
 async def test_a_text_that_failed_gives_the_allowance_its_segments_back(database: Database) -> None:

@@ -289,14 +289,16 @@ class CreditControl:
     async def _purse(self, session: Session, now: datetime, *, look: bool) -> Purse:
         """What the account can pay with: as remembered, or as it is."""
         allowances = await self._allowances_of(session)
-        accounts = [allowance.account_id for allowance in allowances if _covers(allowance, session, now)]
+        covering = [allowance for allowance in allowances if _covers(allowance, session, now)]
+        accounts = [allowance.account_id for allowance in covering]
         if look:
             wanted = [session.account_id, *accounts]
             found = await store.read_available(self._pool, session.part, wanted)
             for account_id, available in found.items():
                 self._available.remember(account_id, available)
         known = self._known_available
-        return Purse(known(session.account_id), tuple((account, known(account)) for account in accounts))
+        cash = known(session.account_id) if all(one.overage for one in covering) else 0
+        return Purse(cash, tuple((account, known(account)) for account in accounts))
 
     async def _allowances_of(self, session: Session) -> tuple[Allowance, ...]:
         allowances = self._allowances.get(session.account_id)

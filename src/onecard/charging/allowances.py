@@ -43,6 +43,8 @@ class Gift:
     """Of which lines; none: of all."""
     zones: tuple[str, ...] = ()
     """Where the card is; none: anywhere."""
+    overage: bool = True
+    """Whether cash pays when they are used up; else what they are for ends there, until they expire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,8 @@ LIST = f"""
 {_ALLOWANCE} WHERE a.part = $1 AND a.account_id = $2 AND a.closed_at IS NULL ORDER BY a.expires_at, a.id"""
 INSERT = """
 INSERT INTO allowance (part, account_id, unit_account_id, subscription_id, event_id, usage, line_countries, zones,
-                       granted, given_at, expires_at, told_expiry)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""
+                       overage, granted, given_at, expires_at, told_expiry)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"""
 # What a session still holds is settled first: the ones held are passed over, and ended once they are not.
 LIST_ENDING = f"""
 {_ALLOWANCE} WHERE a.part = $1 AND a.closed_at IS NULL AND a.expires_at <= $2 AND u.held = 0
@@ -90,7 +92,7 @@ ORDER BY a.expires_at LIMIT $3"""
 LOCK = "SELECT FROM allowance WHERE part = $1 AND id = $2 AND closed_at IS NULL FOR UPDATE SKIP LOCKED"
 CLOSE = "UPDATE allowance SET closed_at = $3 WHERE part = $1 AND id = $2"
 LIST_OF_TEXTS = """
-SELECT unit_account_id, line_countries, zones, expires_at FROM allowance
+SELECT unit_account_id, line_countries, zones, expires_at, overage FROM allowance
 WHERE part = $1 AND account_id = $2 AND closed_at IS NULL AND usage = 'text' ORDER BY expires_at, id"""
 # Nodes remember an account's allowances by the account, and those of texts with each card that it pays for.
 RECORD_CHANGE = """
@@ -154,6 +156,7 @@ async def _give(
         gift.usage.value,
         gift.line_countries,
         gift.zones,
+        gift.overage,
         gift.units,
         at,
         gift.expires_at,
@@ -183,7 +186,12 @@ async def list_text_allowances(
     """Those that pay for texts, in the order in which they are used. Texts are priced as sent from home."""
     rows = await connection.fetch(LIST_OF_TEXTS, part, account_id)
     return tuple(
-        TextAllowance(row["unit_account_id"], tuple(map(Country, row["line_countries"])), row["expires_at"])
+        TextAllowance(
+            row["unit_account_id"],
+            tuple(map(Country, row["line_countries"])),
+            row["expires_at"],
+            row["overage"],
+        )
         for row in rows
         if not row["zones"] or HOME in row["zones"]
     )
@@ -239,6 +247,7 @@ def _given(row: asyncpg.Record) -> GivenAllowance:
         row["expires_at"],
         tuple(map(Country, row["line_countries"])),
         tuple(row["zones"]),
+        row["overage"],
     )
     return GivenAllowance(
         row["part"],

@@ -163,6 +163,8 @@ class Allowance(msgspec.Struct, frozen=True, gc=False):
     zones: tuple[str, ...]
     """Empty: everywhere."""
     expires_at: datetime
+    overage: bool = True
+    """Whether cash pays when it is used up; else what it covers ends there."""
 
 
 class Purse(msgspec.Struct, frozen=True, gc=False):

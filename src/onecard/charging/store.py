@@ -21,7 +21,7 @@ LIST_EXPIRED = """
 SELECT id FROM charging_session WHERE part = $1 AND is_open AND expires_at <= $2 LIMIT $3"""
 READ_AVAILABLE = "SELECT id, available FROM account WHERE part = $1 AND id = ANY ($2)"
 LIST_ALLOWANCES = """
-SELECT unit_account_id, usage, line_countries, zones, expires_at FROM allowance
+SELECT unit_account_id, usage, line_countries, zones, expires_at, overage FROM allowance
 WHERE part = $1 AND account_id = $2 AND closed_at IS NULL ORDER BY expires_at, id"""
 
 
@@ -140,6 +140,7 @@ async def list_allowances(pool: Pool, part: int, account_id: int) -> tuple[Allow
             tuple(row["line_countries"]),
             tuple(row["zones"]),
             row["expires_at"],
+            row["overage"],
         )
         for row in rows
     )

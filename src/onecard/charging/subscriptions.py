@@ -369,7 +369,7 @@ async def _give(
             actor=ACTOR,
             part=subscription.part,
             account_id=subscription.account_id,
-            gift=Gift(one.usage, units, expires_at, one.line_countries, one.zones),
+            gift=Gift(one.usage, units, expires_at, one.line_countries, one.zones, plan.overage),
             event=f"plan:{subscription.id}:{period.number}:{place}",
             subscription_id=subscription.id,
         )

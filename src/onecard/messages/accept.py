@@ -263,12 +263,16 @@ class TextAcceptor:
             yield _Terms(Direction.TO_CARD, decision.far)
             return
         price, why = decision.price_micros, decision.explanation.as_text()
-        if price and decision.entry.text_allowances:
-            for allowance in decision.entry.text_allowances:
-                if allowance.covers(decision.line, now) and not self._is_spent(allowance.account_id, now):
-                    why_free = f"paid by an allowance, instead of {why}"
-                    yield _Terms(Direction.FROM_CARD, decision.far, why_free, 0, allowance.account_id)
-        yield _Terms(Direction.FROM_CARD, decision.far, why, price)
+        may_use_cash = True
+        for allowance in decision.entry.text_allowances if price else ():
+            if not allowance.covers(decision.line, now):
+                continue
+            may_use_cash = may_use_cash and allowance.overage
+            if not self._is_spent(allowance.account_id, now):
+                why_free = f"paid by an allowance, instead of {why}"
+                yield _Terms(Direction.FROM_CARD, decision.far, why_free, 0, allowance.account_id)
+        if may_use_cash:
+            yield _Terms(Direction.FROM_CARD, decision.far, why, price)
 
     def _is_spent(self, account_id: int, now: datetime) -> bool:
         """An allowance that could not pay is asked again only after a while: a text that failed may give back."""

@@ -23,6 +23,8 @@ class TextAllowance:
     line_countries: tuple[Country, ...]
     """Of which lines; none: of all."""
     expires_at: datetime
+    overage: bool = True
+    """Whether cash pays when it is used up."""
 
     def covers(self, line: Line, at: datetime) -> bool:
         """Whether a text of the line may be paid by it."""

@@ -143,6 +143,7 @@ CREATE TABLE allowance (
     usage text NOT NULL,
     line_countries text[] NOT NULL,  -- empty: the lines of every country
     zones text[] NOT NULL,           -- empty: everywhere
+    overage boolean NOT NULL,        -- whether cash pays when it is used up
     granted bigint NOT NULL,
     given_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
