@@ -15,8 +15,11 @@ from msgspec import Meta, field
 from onecard.gateways.nchf.problems import Cause, Problem, bad_request
 
 Uint32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
-Uint64 = Annotated[int, Meta(ge=0)]
-"""The upper bound is kept where units are added up, more closely: `translate.UNITS_MOST`."""
+UNITS_MOST = 2**50
+"""A petabyte: nobody uses more between two reports, and prices stay far within what the ledger can count."""
+UnitCount = Annotated[int, Meta(ge=0, le=UNITS_MOST)]
+Sequence = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+PduSessionId = Annotated[int, Meta(ge=0, le=255)]
 DateTime = Annotated[datetime, Meta(tz=True)]
 
 
@@ -83,7 +86,7 @@ class Served(Read, frozen=True, gc=False):
 class PduSession(Read, frozen=True, gc=False):
     """PDUSessionInformation."""
 
-    id: int = field(name="pduSessionID")
+    id: PduSessionId = field(name="pduSessionID")
     serving_function: ServingFunction | None = field(default=None, name="servingNetworkFunctionID")
     serving_plmn: PlmnId | None = field(default=None, name="servingCNPlmnId")
 
@@ -166,16 +169,16 @@ class Units(Read, frozen=True, gc=False):
     """RequestedUnit; seconds, octets, or a count."""
 
     time: Uint32 | None = None
-    total_volume: Uint64 | None = None
-    uplink_volume: Uint64 | None = None
-    downlink_volume: Uint64 | None = None
-    service_specific_units: Uint64 | None = None
+    total_volume: UnitCount | None = None
+    uplink_volume: UnitCount | None = None
+    downlink_volume: UnitCount | None = None
+    service_specific_units: UnitCount | None = None
 
 
 class UsedUnits(Units, frozen=True, gc=False, kw_only=True):
     """UsedUnitContainer. Its quotaManagementIndicator is not asked: whatever was used is charged."""
 
-    local_sequence_number: int
+    local_sequence_number: Sequence
     triggers: tuple[Trigger, ...] = ()
 
 
@@ -317,19 +320,14 @@ def decode_request(body: bytes) -> ChargingDataRequest | Problem:
 
 
 def _problem_of(error: str) -> Problem:
-    """The decoder says `Expected ... - at `$.multipleUnitUsage[...].ratingGroup``: it does not count the members."""
+    """The decoder says: Expected ... - at `$.multipleUnitUsage[0].ratingGroup`."""
     reason, _, path = error.partition(" - at `$")
-    names = [name for name in path.rstrip("`").split(".") if name]
-    place = "/" + "/".join(names).partition("[...]")[0] if names else ""
-    below = ".".join(names).partition("[...].")[2]
-    if below:
-        reason = f"{below} of a member: {reason}"
+    place = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
     if "missing required field" in reason:
         return bad_request(Cause.MANDATORY_IE_MISSING, reason, place)
-    mandatory = not names or names[0] in _MANDATORY
-    return bad_request(
-        Cause.MANDATORY_IE_INCORRECT if mandatory else Cause.OPTIONAL_IE_INCORRECT, reason, place
-    )
+    is_mandatory = not place or place.split("/")[1] in _MANDATORY
+    cause = Cause.MANDATORY_IE_INCORRECT if is_mandatory else Cause.OPTIONAL_IE_INCORRECT
+    return bad_request(cause, reason, place)
 
 
 _MANDATORY = ("nfConsumerIdentification", "invocationTimeStamp", "invocationSequenceNumber")

@@ -67,6 +67,11 @@ class Notifier:
             trust_env=False,
         )
 
+    @property
+    def under_way(self) -> int:
+        """Notices that were not answered yet."""
+        return len(self._tasks)
+
     async def close(self) -> None:
         """Give up what was not told yet."""
         for task in self._tasks:
@@ -101,7 +106,7 @@ class Notifier:
             address = self._addresses.get(session_id)
             if address is None:
                 continue  # not one of ours, or its holder is not notified
-            if len(self._tasks) >= NOTICES_MOST:
+            if self.under_way >= NOTICES_MOST:
                 log.warning("consumers are not notified: too many notices are under way", kind=kind.value)
                 return
             task = asyncio.get_running_loop().create_task(self._tell(session_id, address, kind))

@@ -110,7 +110,9 @@ class Nchf:
             reply = _reply_with(
                 problem(HTTPStatus.INTERNAL_SERVER_ERROR, Cause.SYSTEM_FAILURE, "this is our mistake")
             )
-        headers = [*reply.headers, (b"content-length", str(len(reply.body)).encode())]
+        headers = reply.headers
+        if reply.status is not HTTPStatus.NO_CONTENT:
+            headers = [*headers, (b"content-length", str(len(reply.body)).encode())]
         await send({"type": "http.response.start", "status": int(reply.status), "headers": headers})
         await send({"type": "http.response.body", "body": reply.body, "more_body": False})
 

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from onecard.catalogue.model import UsageKind
 from onecard.charging.model import Answer, Ask, Grant, Operation, Request, Result
 from onecard.gateways.nchf.codec import (
+    UNITS_MOST,
     CallInformation,
     ChargingDataRequest,
     ChargingDataResponse,
@@ -33,8 +34,6 @@ from onecard.gateways.nchf.problems import Cause, Problem, bad_request, problem
 from onecard.values.card import BadCardIdentifier, Imsi, parse_imsi
 from onecard.values.phone import E164
 
-UNITS_MOST = 2**50
-"""A petabyte: nobody uses more between two reports, and prices stay far within what the ledger can count."""
 THRESHOLD_SHARE = 5
 """A consumer is to come again when a fifth of its grant is left, so that traffic need not wait for the next."""
 FAILOVER_SUPPORTED = "FAILOVER_SUPPORTED"
@@ -120,7 +119,7 @@ def read_request(
     asks = _read_asks(request, usage)
     if any(max(ask.used, ask.wanted or 0) > UNITS_MOST for ask in asks):
         return bad_request(
-            Cause.OPTIONAL_IE_INCORRECT, f"more than {UNITS_MOST} units at once", "/multipleUnitUsage"
+            Cause.OPTIONAL_IE_INCORRECT, f"more than {UNITS_MOST} units in all", "/multipleUnitUsage"
         )
     if not asks and operation in (Operation.INITIAL, Operation.UPDATE):
         asks = (Ask(wants=False),)  # a session may be opened, or said to live, before anything is used in it
