@@ -66,7 +66,9 @@ async def look(months: Months, account_id: int) -> None:
         await look_at_accounts(borrowed, months.card.part, months.clock.now(), [account_id], LOW)
 
 
-async def give(months: Months, usage: UsageKind, units: int, *, days: int = 30) -> GivenAllowance:
+async def give(
+    months: Months, usage: UsageKind, units: int, *, days: int = 30, overage: bool = True
+) -> GivenAllowance:
     async with connection(months.database.pool) as borrowed, borrowed.transaction():
         given = await give_allowance(
             borrowed,
@@ -74,7 +76,7 @@ async def give(months: Months, usage: UsageKind, units: int, *, days: int = 30) 
             actor=shop.STAFF,
             part=months.card.part,
             account_id=months.card.account_id,
-            gift=Gift(usage, units, months.clock.now() + timedelta(days=days)),
+            gift=Gift(usage, units, months.clock.now() + timedelta(days=days), overage=overage),
             event="gift",
         )
     assert isinstance(given, GivenAllowance)
@@ -127,6 +129,17 @@ async def test_four_fifths_and_the_end_of_an_allowance_are_told_once_each(
             await look(months, given.unit_account_id)
         heard += await ear.listen()
     assert heard == told
+
+
+async def test_who_may_not_go_on_by_cash_is_told_until_when(database: Database) -> None:
+    months = await open_months(database)
+    given, ear = await give(months, UsageKind.DATA, 500_000_000, overage=False), Ear(months)
+    await spend(months, given.unit_account_id, 400_000_000, "most")
+    await look(months, given.unit_account_id)
+    assert await ear.listen() == ["您的500MB流量已用80%，剩余100MB流量，有效期至2027-03-02。"]
+    await spend(months, given.unit_account_id, 100_000_000, "the rest")
+    await look(months, given.unit_account_id)
+    assert await ear.listen() == ["您的500MB流量已用完，2027-03-02前无法继续使用。"]
 
 
 async def test_a_gift_that_expires_soon_is_told_once_and_one_that_is_used_up_is_not(

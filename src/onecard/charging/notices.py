@@ -94,12 +94,13 @@ WITH x AS (
     WHERE a.part = $1 AND a.unit_account_id = ANY ($2) AND a.closed_at IS NULL
       AND u.part = $1 AND u.id = a.unit_account_id AND (u.available + u.held) * 5 <= a.granted
       AND a.told_percent < CASE WHEN u.available + u.held = 0 THEN 100 ELSE 80 END
-    RETURNING a.account_id, a.usage, a.granted, u.available + u.held AS left_units
+    RETURNING a.account_id, a.usage, a.granted, a.overage, a.expires_at, u.available + u.held AS left_units
 )
 INSERT INTO notice (part, card_id, kind, parameters, written_at, due_at)
 SELECT $1, c.id, CASE WHEN x.left_units = 0 THEN '{NoticeKind.ALLOWANCE_USED_UP.value}'
                       ELSE '{NoticeKind.ALLOWANCE_USED.value}' END,
-       jsonb_build_object('usage', x.usage, 'granted', x.granted, 'left', x.left_units), $3, $3
+       jsonb_build_object('usage', x.usage, 'granted', x.granted, 'left', x.left_units, 'overage', x.overage,
+                          'expires_at', x.expires_at), $3, $3
 FROM x {_CARD}"""  # noqa: S608  # constants only
 NOTICE_EXPIRING = f"""
 WITH x AS (

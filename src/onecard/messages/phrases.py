@@ -32,6 +32,8 @@ class Phrase(Enum):
     LOW_BALANCE = "low_balance"
     ALLOWANCE_USED = "allowance_used"
     ALLOWANCE_USED_UP = "allowance_used_up"
+    ALLOWANCE_USED_TO_END = "allowance_used_to_end"
+    ALLOWANCE_ENDED = "allowance_ended"
     ALLOWANCE_EXPIRES = "allowance_expires"
     PLAN_RENEWS = "plan_renews"
     PLAN_RENEWED = "plan_renewed"
@@ -117,6 +119,18 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         FR: "Votre forfait de {granted} est épuisé. Votre solde paie désormais.",
         HANS: "您的{granted}已用完，此后由余额支付。",
         HANT: "您的{granted}已用完，此後由餘額支付。",
+    },
+    Phrase.ALLOWANCE_USED_TO_END: {
+        EN: "80% of your {granted} is used: {left} left until {day}.",
+        FR: "80 % de votre forfait de {granted} est utilisé : reste {left} jusqu'au {day}.",
+        HANS: "您的{granted}已用80%，剩余{left}，有效期至{day}。",
+        HANT: "您的{granted}已用80%，尚餘{left}，有效期至{day}。",
+    },
+    Phrase.ALLOWANCE_ENDED: {
+        EN: "Your {granted} is used up; no more can be used until {day}.",
+        FR: "Votre forfait de {granted} est épuisé, jusqu'au {day}.",
+        HANS: "您的{granted}已用完，{day}前无法继续使用。",
+        HANT: "您的{granted}已用完，{day}前無法繼續使用。",
     },
     Phrase.ALLOWANCE_EXPIRES: {
         EN: "{left} of yours will expire on {day} if not used.",

@@ -29,6 +29,11 @@ PHRASES = {
     NoticeKind.PLAN_NOT_RENEWED: Phrase.PLAN_NOT_RENEWED,
     NoticeKind.PLAN_ENDED: Phrase.PLAN_ENDED,
 }
+PHRASES_WITHOUT_OVERAGE = {
+    NoticeKind.ALLOWANCE_USED: Phrase.ALLOWANCE_USED_TO_END,
+    NoticeKind.ALLOWANCE_USED_UP: Phrase.ALLOWANCE_ENDED,
+}
+"""Where cash does not pay when the allowance is used up."""
 UNITS = {
     UsageKind.TEXT: (Phrase.UNITS_TEXT, 1),
     UsageKind.CALL_OUT: (Phrase.UNITS_CALL, 60),
@@ -77,7 +82,8 @@ class NoticeTeller:
 
 def word(notice: Notice, language: Language, zone: ZoneInfo) -> str:
     """A notice in the words of a language."""
-    return say(PHRASES[notice.kind], language, **_values(notice, language, zone))
+    phrases = PHRASES if notice.parameters.get("overage", True) else PHRASES | PHRASES_WITHOUT_OVERAGE
+    return say(phrases[notice.kind], language, **_values(notice, language, zone))
 
 
 def _values(notice: Notice, language: Language, zone: ZoneInfo) -> dict[str, str]:
