@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from onecard.charging.model import Operation, Result
+from onecard.gateways.nchf import server
 from onecard.gateways.nchf.consumers import Consumer, may_notify
 from onecard.gateways.nchf.server import API, BODY_OCTETS_MOST, COLLECTION
 from onecard.gateways.nchf.translate import PROBLEMS
@@ -21,6 +22,7 @@ from .partners import (
     OTHER_TOKEN,
     QUIET_TOKEN,
     SMF,
+    TOKEN,
     Till,
     assert_problem,
     call,
@@ -192,6 +194,38 @@ async def test_a_body_that_is_too_large_is_refused_told_beforehand_or_not(http2:
         answer = await client.post(COLLECTION, content=body, headers={"content-type": JSON})
         assert_problem(answer, 413)
         reference_in(await client.post(COLLECTION, json=OPENED))
+
+
+HALF_A_REQUEST = (
+    f"POST {COLLECTION} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {TOKEN}\r\n"
+    f"Content-Type: {JSON}\r\nContent-Length: 100\r\n\r\n{{"
+).encode()
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.05)
+    async with open_office() as office, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(*office.address.split(":"))
+        writer.write(HALF_A_REQUEST)
+        assert await reader.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
+        writer.close()
+
+
+async def test_a_consumer_that_leaves_in_the_middle_takes_no_place_with_it() -> None:
+    async with open_office() as office, call(office) as client:
+        for _ in range(SMF.requests_most + 1):
+            _, writer = await asyncio.open_connection(*office.address.split(":"))
+            writer.write(HALF_A_REQUEST)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+        for _ in range(500):
+            answer = await client.post(COLLECTION, json=OPENED)
+            if answer.status_code != 429:
+                break
+            await asyncio.sleep(0.01)
+        reference_in(answer)
+        assert len(office.till.asked) == 1
 
 
 @pytest.mark.parametrize(
