@@ -8,7 +8,8 @@ from datetime import timedelta
 from charging.desk import open_desk
 from onecard.catalogue.model import UsageKind
 from onecard.charging.model import Answer, Ask, Operation, Result
-from onecard.database.pool import Database
+from onecard.charging.store import purge_sessions
+from onecard.database.pool import Database, connection
 
 INITIAL, UPDATE, TERMINATE = Operation.INITIAL, Operation.UPDATE, Operation.TERMINATE
 
@@ -98,3 +99,15 @@ async def test_an_event_is_debited_once_priced_and_given_back(database: Database
         await desk.say("e2", 0, Operation.REFUND, Ask(wanted=2), usage=UsageKind.TEXT)
         assert (await desk.account()).available.micros == 1_000_000
         await desk.proved()
+
+
+async def test_sessions_that_are_long_over_are_forgotten_and_open_ones_are_kept(database: Database) -> None:
+    async with open_desk(database) as desk:
+        await desk.say("over", 0, INITIAL, Ask(wanted=60))
+        await desk.say("over", 1, TERMINATE)
+        await desk.say("open", 0, INITIAL, Ask(wanted=60))
+        async with connection(database.pool) as borrowed:
+            part, soon = desk.card.part, desk.clock.now() + timedelta(seconds=1)
+            assert await purge_sessions(borrowed, part, desk.clock.now()) == 0
+            assert await purge_sessions(borrowed, part, soon) == 1
+            assert await borrowed.fetchval("SELECT array_agg(id) FROM charging_session") == ["open"]

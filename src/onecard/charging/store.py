@@ -11,7 +11,7 @@ from uuid import UUID
 
 from onecard.catalogue.model import UsageKind
 from onecard.charging.model import Allowance, UsageRecord, Written
-from onecard.database.pool import Pool, connection
+from onecard.database.pool import Connection, Pool, connection
 
 CHARGE = f"SELECT charge_sessions({', '.join(f'${place}' for place in range(1, 33))})"
 FIND = """
@@ -19,6 +19,7 @@ SELECT id, version, number, is_open, expires_at, sealed_state, answer FROM charg
 WHERE part = ANY ($1) AND id = $2"""
 LIST_EXPIRED = """
 SELECT id FROM charging_session WHERE part = $1 AND is_open AND expires_at <= $2 LIMIT $3"""
+PURGE = "DELETE FROM charging_session WHERE part = $1 AND NOT is_open AND closed_at < $2"
 READ_AVAILABLE = "SELECT id, available FROM account WHERE part = $1 AND id = ANY ($2)"
 LIST_ALLOWANCES = """
 SELECT unit_account_id, usage, line_countries, zones, expires_at, overage FROM allowance
@@ -120,6 +121,12 @@ async def list_expired(pool: Pool, part: int, at: datetime, most: int) -> list[s
     """Open sessions that were silent for too long."""
     async with connection(pool) as borrowed:
         return [row["id"] for row in await borrowed.fetch(LIST_EXPIRED, part, at, most)]
+
+
+async def purge_sessions(connection: Connection, part: int, before: datetime) -> int:
+    """Delete sessions that were over before an instant: nobody repeats their requests any more; returns how many."""
+    done = await connection.execute(PURGE, part, before)
+    return int(done.split()[-1])
 
 
 async def read_available(pool: Pool, part: int, account_ids: Sequence[int]) -> dict[int, int]:

@@ -167,9 +167,7 @@ class TextAcceptor:
         destination = international(entry.primary.msisdn)
         terms = _Terms(Direction.ANSWER, self.setting.service_code)
         outcome: int | TextRefusal = TextRefusal.UNAVAILABLE
-        self._reference = (
-            self._reference + 1
-        ) % 256  # tells the segments of this text from those of the one before
+        self._reference = (self._reference + 1) % 256  # tells these segments from those of the text before
         for content in _contents_of(words, self._reference):
             envelope = Envelope(source, destination, content)
             text = await self._new_text(entry, ONECARD, link, envelope, self._clock.now())

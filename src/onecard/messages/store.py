@@ -106,9 +106,7 @@ async def progress_batch(
     Steps of one text in the same batch are folded into one, since one statement changes a row once. `again` says that
     the batch may have been committed unseen: then it gets the answer that it would have got.
     """
-    folded = sorted(
-        fold(steps).values(), key=attrgetter("id")
-    )  # one order, so that no two nodes wait for each other
+    folded = sorted(fold(steps).values(), key=attrgetter("id"))  # the order that progress_messages wants
     async with connection(pool) as borrowed:
         stale = await borrowed.fetchval(
             PROGRESS,

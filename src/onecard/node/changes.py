@@ -71,9 +71,8 @@ class ChangeTail:
     async def look(self, borrowed: Connection) -> None:
         """Forget what changed since the last look."""
         self._hint.clear()
-        oldest_open = await borrowed.fetchval(
-            OLDEST_OPEN
-        )  # before the rows: what commits between is seen again
+        # Before the rows, so that what commits between the two is seen again.
+        oldest_open = await borrowed.fetchval(OLDEST_OPEN)
         for row in await borrowed.fetch(LOOK, self._from):
             await self._take(borrowed, row["kind"], row["key"])
         self._from = oldest_open

@@ -13,6 +13,7 @@ from onecard.charging.actions import CreditControl
 from onecard.charging.allowances import end_expired_allowances
 from onecard.charging.notices import look_at_accounts, tidy_notices, warn_of_expiry
 from onecard.charging.records import purge_records
+from onecard.charging.store import purge_sessions
 from onecard.charging.subscription_store import call_up_those_of_ended_cards
 from onecard.charging.subscriptions import renew_due
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 3.0
 LOOKED_AT_MOST = 10_000
 NOTICES_AGE = timedelta(days=90)
+SESSIONS_AGE = timedelta(days=2)
+"""How long a session that is over can still answer a repeat of its last request."""
 CHANGES_AGE = timedelta(days=1)
 """No node is behind by more: one that was away starts with an empty memory."""
 STATUS = """
@@ -122,6 +125,7 @@ class Jobs:
         for part in self._parts:
             await tidy_notices(borrowed, part, now, NOTICES_AGE)
             await purge_records(borrowed, part, now - timedelta(days=self._config.charging.usage_days))
+            await purge_sessions(borrowed, part, now - SESSIONS_AGE)
             await call_up_those_of_ended_cards(borrowed, part, now)
         self._tidied_on = now.date()
 

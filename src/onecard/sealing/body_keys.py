@@ -64,7 +64,8 @@ class BodyKeys:
         """The key to seal with on a day, made if it is the first time."""
         key = self._keys.get(day)
         if key is None:
-            async with self._loading:  # once, and those that wait go on in the order they came: so do their texts
+            # Loaded once; those that wait go on in the order they came, and so do their texts.
+            async with self._loading:
                 key = self._keys.get(day) or await self._make(day)
         return key
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 
 TOKEN_BYTES = 32
-URI_CHARACTERS_MOST = 2048
+URI_CHARACTERS_MOST = 512
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from onecard.catalogue.model import UsageKind
 from onecard.gateways.nchf.codec import ChargingDataRequest
 
-KEY_BYTES_LEAST = 32
+KEY_BYTES = 32
 _LETTERS = {UsageKind.DATA: "d", UsageKind.TEXT: "t", UsageKind.CALL_OUT: "o", UsageKind.CALL_IN: "i"}
 _USAGES = {letter: usage for usage, letter in _LETTERS.items()}
 _REFERENCE = re.compile(r"[dtoi][0-9a-f]{40}")

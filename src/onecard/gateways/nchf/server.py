@@ -23,7 +23,7 @@ from onecard.gateways.nchf.codec import ChargingDataRequest, decode_request, enc
 from onecard.gateways.nchf.consumers import Consumer, Consumers, may_notify
 from onecard.gateways.nchf.notify import Notifier
 from onecard.gateways.nchf.problems import Cause, Problem, bad_request, problem
-from onecard.gateways.nchf.references import KEY_BYTES_LEAST, make_reference, session_id_of, usage_of
+from onecard.gateways.nchf.references import KEY_BYTES, make_reference, session_id_of, usage_of
 from onecard.gateways.nchf.translate import (
     NchfSettings,
     read_request,
@@ -90,7 +90,7 @@ class Nchf:
         notifier: Notifier,
         settings: NchfSettings | None = None,
     ) -> None:
-        assert len(key) >= KEY_BYTES_LEAST
+        assert len(key) == KEY_BYTES
         self._charge = charge
         self._consumers = Consumers(consumers)
         self._key = key
