@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.posting import balance, event, open_with
 from onecard.catalogue.model import UsageKind, Use
@@ -162,6 +163,16 @@ async def test_a_batch_that_comes_again_is_stale_whole(borrowed: Connection, dat
     assert await store.charge_batch(database.pool, 1, AT, batch) == [STALE] * 3
     assert await balance(borrowed, account) == (820, 180)
     assert await borrowed.fetchval("SELECT count(*) FROM usage_record") == 3
+
+
+async def test_a_session_id_that_comes_back_pays_anew(borrowed: Connection, database: Database) -> None:
+    account = await open_with(borrowed, 1000)
+    first = written("a", account, 0, hold(account, 60), is_open=False)
+    assert await store.charge_batch(database.pool, 1, AT, [first]) == [WRITTEN]
+    await borrowed.execute("DELETE FROM charging_session")  # as those are that are long over
+    later = replace(first, session=replace(first.session, opened_at=AT + timedelta(days=90)))
+    assert await store.charge_batch(database.pool, 1, AT, [later]) == [WRITTEN]
+    assert await balance(borrowed, account) == (880, 120)
 
 
 async def test_what_was_written_is_found_again(borrowed: Connection, database: Database) -> None:

@@ -100,10 +100,15 @@ def _columns(records: Sequence[tuple[int, UsageRecord]]) -> tuple[list[object], 
 
 
 def _event_of(written: Written) -> UUID:
-    """The ledger's event of one request: the same for a batch that is sent again."""
+    """The ledger's event of one request: the same for a batch that is sent again.
+
+    Session ids come back, when a network forgets which it has used and we have forgotten the session: it is another
+    one by the time at which it was opened.
+    """
     session = written.session
-    digest = blake2b(session.id.encode(), digest_size=16, salt=session.version.to_bytes(8, "big"))
-    return UUID(bytes=digest.digest())
+    opened = int(session.opened_at.timestamp() * 1_000_000)
+    salt = session.version.to_bytes(8, "big") + opened.to_bytes(8, "big")
+    return UUID(bytes=blake2b(session.id.encode(), digest_size=16, salt=salt).digest())
 
 
 async def find_session(pool: Pool, parts: Sequence[int], session_id: str) -> StoredSession | None:
