@@ -111,6 +111,16 @@ async def test_the_end_before_the_answer_to_the_beginning_leaves_money_held(data
         await desk.proved()
 
 
+async def test_requests_of_a_session_that_do_not_wait_for_each_other_are_lost(database: Database) -> None:
+    async with open_desk(database) as desk:
+        asked = [desk.say("s1", 0, INITIAL, Ask(wanted=60))]
+        asked += [desk.say("s1", number, UPDATE, Ask(used=2, wanted=60)) for number in range(1, 20)]
+        answers = await asyncio.gather(*asked, desk.say("s1", 20, TERMINATE, Ask(used=2)))
+        assert {answer.result for answer in answers} == {Result.SUCCESS}
+        [record] = await desk.records()
+        assert (record["units"], await desk.balance()) == (40, (940_000, 0))
+
+
 async def test_an_end_that_overtakes_the_beginning_leaves_money_held_for_good(database: Database) -> None:
     async with open_desk(database) as desk:
         assert await desk.say("s1", 1, TERMINATE) == Answer(Result.UNKNOWN_SESSION)

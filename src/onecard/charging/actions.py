@@ -389,14 +389,16 @@ class CreditControl:
 
     @asynccontextmanager
     async def _turn(self, session_id: str) -> AsyncIterator[None]:
-        """One request of a session at a time."""
-        while (busy := self._turns.get(session_id)) is not None:
-            await busy.wait()
+        """One request of a session at a time, in the order they came."""
+        before = self._turns.get(session_id)
         done = self._turns[session_id] = asyncio.Event()
         try:
+            if before is not None:
+                await before.wait()
             yield
         finally:
-            del self._turns[session_id]
+            if self._turns.get(session_id) is done:
+                del self._turns[session_id]
             done.set()
 
 
