@@ -33,6 +33,7 @@ from onecard.gateways.diameter.messages import (
     UnitValue,
     UsedUnits,
 )
+from onecard.gateways.identities import dialled_in, network_in, number_in
 from onecard.values.card import BadCardIdentifier, Imsi, parse_imsi
 from onecard.values.money import NUMERIC_CODES
 from onecard.values.phone import E164
@@ -61,12 +62,6 @@ _ACTIONS = {
     RequestedAction.PRICE_ENQUIRY: Operation.PRICE,
 }
 _CONTEXT = re.compile(r"(32251|32260|32274|32276)@3gpp\.org", re.IGNORECASE)
-_URI = re.compile(r"(?:tel|sips?):([^@;?>]+)", re.IGNORECASE)
-_IMS_NETWORK = re.compile(r"mnc(\d{2,3})\.mcc(\d{3})", re.IGNORECASE)
-# ITU-T E.212: the countries where an MNC of three digits may begin with 0. Elsewhere such a 0 only fills it up.
-_LONG_MNC = frozenset(
-    map(str, (*range(310, 317), 334, 338, 344, 346, 348, 352, 356, 358, 360, 366, 405, 708, 722, 732, 750))
-)
 
 
 TERMINATE = FinalUnit(FinalUnitAction.TERMINATE)
@@ -131,7 +126,7 @@ def _read_operation(request: CreditControlRequest) -> Operation | None:
 def _read_msisdn(request: CreditControlRequest) -> E164 | None:
     for kind in (SubscriptionIdType.E164, SubscriptionIdType.SIP_URI):
         for data in _identities(request, kind):
-            number = _number_in(data)
+            number = number_in(data)
             if number is not None:
                 return number
     return None
@@ -152,27 +147,13 @@ def _identities(request: CreditControlRequest, kind: SubscriptionIdType) -> list
     return [subscription.data for subscription in subscriptions if subscription.type is kind]
 
 
-def _number_in(identity: str) -> E164 | None:
-    """The E.164 number of a subscription id or URI, with or without its plus sign.
-
-    Whether its plan has such a number, the directory will know: it is one of our lines or it is not.
-    """
-    digits = _user_part(identity).removeprefix("+")
-    return E164(f"+{digits}") if digits.isascii() and digits.isdigit() and len(digits) <= 15 else None
-
-
-def _user_part(uri: str) -> str:
-    match = _URI.match(uri)
-    return match[1] if match else uri
-
-
 def _read_line(ims: ImsInformation | None, usage: UsageKind) -> E164 | None:
     """Calls name the line: the number that was called, or the one that the call is shown to come from."""
     if ims is None:
         return None
     if usage is UsageKind.CALL_IN:
-        return _number_in(ims.called_party) if ims.called_party else None
-    return next((number for party in ims.calling_parties if (number := _number_in(party))), None)
+        return number_in(ims.called_party) if ims.called_party else None
+    return next((number for party in ims.calling_parties if (number := number_in(party))), None)
 
 
 def _read_far(request: CreditControlRequest, usage: UsageKind) -> str:
@@ -188,13 +169,13 @@ def _read_far(request: CreditControlRequest, usage: UsageKind) -> str:
     if usage is UsageKind.CALL_IN:
         return _read_caller(information.ims.calling_parties)
     dialled = information.ims.called_party or information.ims.requested_party or ""
-    return _user_part(dialled)
+    return dialled_in(dialled)
 
 
 def _read_caller(parties: tuple[str, ...]) -> str:
     """A caller may be named by a SIP URI and by a number: the number counts."""
-    callers = [_user_part(party) for party in parties]
-    return next((caller for caller in callers if _number_in(caller)), callers[0] if callers else "")
+    callers = [dialled_in(party) for party in parties]
+    return next((caller for caller in callers if number_in(caller)), callers[0] if callers else "")
 
 
 def _read_network(request: CreditControlRequest) -> str:
@@ -204,14 +185,7 @@ def _read_network(request: CreditControlRequest) -> str:
     if information.ps is not None:
         return information.ps.visited_network or ""
     visited = information.ims.visited_network if information.ims else None
-    match = _IMS_NETWORK.search(visited or "")
-    return _network_in(match[2], match[1]) if match else ""
-
-
-def _network_in(mcc: str, mnc: str) -> str:
-    """MCC and MNC of a domain, where an MNC of two digits has a 0 before it (TS 23.003 section 13.2)."""
-    is_filled_up = len(mnc) == 3 and mnc[0] == "0" and mcc not in _LONG_MNC
-    return mcc + (mnc[1:] if is_filled_up else mnc)
+    return network_in(visited)
 
 
 # ---- what and how much

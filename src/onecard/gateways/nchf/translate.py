@@ -6,13 +6,13 @@ their consumers are told that charging does not apply.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
 from onecard.catalogue.model import UsageKind
 from onecard.charging.model import Answer, Ask, Grant, Operation, Request, Result
+from onecard.gateways.identities import dialled_in, network_in, number_in
 from onecard.gateways.nchf.codec import (
     UNITS_MOST,
     CallInformation,
@@ -66,8 +66,6 @@ GROUP_RESULT: dict[Result, GroupResult] = {
     Result.BUSY: GroupResult.SERVICE_REJECTED,
 }
 
-_URI = re.compile(r"(?:tel|sips?):([^@;?>]+)", re.IGNORECASE)
-_IMS_NETWORK = re.compile(r"mnc(\d{2,3})\.mcc(\d{3})", re.IGNORECASE)
 _FREE_TEXTS = ("DELIVERY", "DELIVERY_REPORT")
 
 
@@ -170,21 +168,10 @@ def _read_msisdn(request: ChargingDataRequest) -> E164 | None:
     )
     for identity in identities:
         if identity and identity.startswith("msisdn-"):
-            number = _number_in(identity.removeprefix("msisdn-"))
+            number = number_in(identity.removeprefix("msisdn-"))
             if number is not None:
                 return number
     return None
-
-
-def _number_in(identity: str) -> E164 | None:
-    """The E.164 number of an identity or URI, with or without its plus sign; the directory knows whether it is ours."""
-    digits = _dialled_in(identity).removeprefix("+")
-    return E164(f"+{digits}") if digits.isascii() and digits.isdigit() and len(digits) <= 15 else None
-
-
-def _dialled_in(uri: str) -> str:
-    match = _URI.match(uri)
-    return match[1] if match else uri
 
 
 def _read_line(call: CallInformation | None, usage: UsageKind) -> E164 | None:
@@ -192,8 +179,8 @@ def _read_line(call: CallInformation | None, usage: UsageKind) -> E164 | None:
     if call is None:
         return None
     if usage is UsageKind.CALL_IN:
-        return _number_in(call.called) if call.called else None
-    return next((number for party in call.calling if (number := _number_in(party))), None)
+        return number_in(call.called) if call.called else None
+    return next((number for party in call.calling if (number := number_in(party))), None)
 
 
 def _read_far(request: ChargingDataRequest, usage: UsageKind) -> str:
@@ -202,9 +189,9 @@ def _read_far(request: ChargingDataRequest, usage: UsageKind) -> str:
     if request.call is None:
         return ""
     if usage is UsageKind.CALL_IN:
-        return _dialled_in(request.call.calling[0]) if request.call.calling else ""
+        return dialled_in(request.call.calling[0]) if request.call.calling else ""
     dialled = request.call.called or next(iter(request.call.requested), "")
-    return _dialled_in(dialled)
+    return dialled_in(dialled)
 
 
 def _read_recipient(text: TextInformation) -> str:
@@ -233,8 +220,7 @@ def _read_network(request: ChargingDataRequest) -> str:
     for part in (request.data, request.text, request.call):
         if part is not None and (plmn := _network_at(part.location)):
             return plmn.mcc + plmn.mnc
-    match = _IMS_NETWORK.search((request.call and request.call.visited_network) or "")
-    return match[2] + match[1] if match else ""
+    return network_in(request.call.visited_network if request.call else None)
 
 
 def _network_at(location: Location | None) -> PlmnId | None:
