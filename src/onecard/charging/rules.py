@@ -100,7 +100,8 @@ def _settle(
     before = service.pieces or _first_piece(rates, at)
     if used == 0 or not before:
         return service, 0, ()
-    shares_used = _use_shares(service.shares, purse.allowances, used)
+    has_allowances = service.shares or purse.allowances
+    shares_used = _use_shares(service.shares, purse.allowances, used) if has_allowances else ()
     after_change = min(used_after_change, used) if service.next_rate else 0
     covered = sum(share.units for share in shares_used)
     pieces = _extend(before, service.next_rate, used, after_change, covered, at)
@@ -164,7 +165,7 @@ def price_of(pieces: Sequence[Piece]) -> int:
 
 def _rate_of(pieces: Sequence[Piece], place: int) -> Rate:
     rate = pieces[place].listed.rate
-    has_started = any(piece.paid_units for piece in pieces[:place])
+    has_started = place > 0 and any(piece.paid_units for piece in pieces[:place])
     return without_start(rate) if has_started else rate
 
 
