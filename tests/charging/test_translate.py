@@ -16,11 +16,13 @@ from onecard.gateways.diameter.codec import decode_message, encode_message
 from onecard.gateways.diameter.constants import (
     CheckBalanceResult,
     FinalUnitAction,
+    MultipleServicesIndicator,
     RedirectAddressType,
     RequestedAction,
     RequestType,
     ResultCode,
     RoleOfNode,
+    SmMessageType,
     SubscriptionIdType,
     TariffChangeUsage,
     TerminationCause,
@@ -103,6 +105,30 @@ def test_the_context_says_what_is_charged(
 
 def test_a_context_of_something_else_has_no_price() -> None:
     assert read_request(ccr("32299@3gpp.org")) is ResultCode.RATING_FAILED
+
+
+@pytest.mark.parametrize(
+    ("context", "information"),
+    [
+        (CALL_CONTEXT, ims(called_party="urn:service:sos.ambulance")),
+        (TEXT_CONTEXT, ServiceInformation(sms=SmsInformation(message_type=SmMessageType.DELIVERY_REPORT))),
+    ],
+)
+def test_emergency_calls_and_reports_are_let_pass_without_credit_control(
+    context: str, information: ServiceInformation
+) -> None:
+    request = ccr(context, service_information=information)
+    assert read_request(request) is ResultCode.CREDIT_CONTROL_NOT_APPLICABLE
+
+
+def test_a_network_that_will_name_rating_groups_only_opens_the_session() -> None:
+    opening = ccr(multiple_services=MultipleServicesIndicator.SUPPORTED)
+    assert read(opening).asks == (Ask(wants=False),)
+    assert read(ccr()).asks == (Ask(wants=True),)
+    answer = write_answer(
+        opening, UsageKind.DATA, Answer(Result.SUCCESS, (Grant(None, Result.SUCCESS),)), PLAIN
+    )
+    assert (answer.result_code, answer.granted) == (ResultCode.SUCCESS, None)
 
 
 E164, IMSI = SubscriptionIdType.E164, SubscriptionIdType.IMSI

@@ -141,6 +141,10 @@ class CreditControl:
         """The open sessions of an account that this node has answered: those to ask anew when it was topped up."""
         return tuple(self._open_of.get(account_id, ()))
 
+    def accounts_in_session(self) -> tuple[int, ...]:
+        """The accounts that have open sessions which this node has answered."""
+        return tuple(self._open_of)
+
     # ---- requests
 
     async def answer(self, request: Request) -> Answer:

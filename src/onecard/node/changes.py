@@ -34,6 +34,8 @@ class ChangeTail:
         self._reload_tariff = reload_tariff
         self.on_account: list[Callable[[int], None]] = []
         """Called with the id of an account that has more, or other, means to pay with than this node knows."""
+        self.on_tariff: list[Callable[[], None]] = []
+        """Called when price books were imported, after they were loaded."""
         self._hint = asyncio.Event()
         self._from = ""
 
@@ -85,6 +87,8 @@ class ChangeTail:
                 tell(key)
         else:
             await self._reload_tariff(borrowed)
+            for say in self.on_tariff:
+                say()
 
     def _heard(self, *_: object) -> None:
         self._hint.set()

@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -191,6 +191,8 @@ class Diameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str
     realm: str
     listen: str = "127.0.0.1:3868"
+    address: str | None = None
+    """Our IP address as peers are told it (Host-IP-Address), where `listen` does not say it."""
     tls: Tls | None = None
     sctp: bool = False
     """Listen over SCTP too, where the kernel has it."""
@@ -317,13 +319,18 @@ def _check_addresses(config: Config) -> Iterator[str]:
     addresses = {"smpp.listen": config.smpp.listen, "http.listen": config.http.listen}
     if config.diameter:
         addresses["diameter.listen"] = config.diameter.listen
-    if config.smpp.tls:
-        addresses["smpp.tls.listen"] = config.smpp.tls.listen
-        for place, file in (("certificate", config.smpp.tls.certificate), ("key", config.smpp.tls.key)):
-            if not Path(file).is_file():
-                yield f"smpp.tls.{place}: there is no file {file}"
+    for name, tls in (("smpp", config.smpp.tls), ("diameter", config.diameter and config.diameter.tls)):
+        if tls:
+            addresses[f"{name}.tls.listen"] = tls.listen
+            yield from _check_files(f"{name}.tls", tls)
     for place, address in addresses.items():
         yield from _check_address(place, address)
+
+
+def _check_files(place: str, tls: Tls) -> Iterator[str]:
+    for key, file in (("certificate", tls.certificate), ("key", tls.key)):
+        if not Path(file).is_file():
+            yield f"{place}.{key}: there is no file {file}"
 
 
 def _check_address(place: str, address: str) -> Iterator[str]:
@@ -354,6 +361,8 @@ def _check_diameter(config: Config) -> Iterator[str]:
             yield f"charging.consumers[{place}].name: {consumer.name!r} is used twice"
         if len(consumer.token_hash) != 64 or not set(consumer.token_hash) <= set("0123456789abcdef"):
             yield f"charging.consumers[{place}].token_hash: is not a hash that `onecard link make-token` printed"
+    if config.diameter:
+        yield from _check_own_address(config.diameter)
     seen: set[str] = set()
     for place, peer in enumerate(config.diameter.peers if config.diameter else []):
         if peer.host.lower() in seen:
@@ -362,6 +371,17 @@ def _check_diameter(config: Config) -> Iterator[str]:
         if peer.connect:
             yield from _check_address(f"diameter.peers[{place}].connect.address", peer.connect.address)
         yield from _check_networks(f"diameter.peers[{place}].allow", peer.allow)
+
+
+def _check_own_address(diameter: Diameter) -> Iterator[str]:
+    """Peers are told an IP address of ours; a name, or 0.0.0.0, is none."""
+    host = diameter.address or diameter.listen.rpartition(":")[0].strip("[]")
+    try:
+        says_nothing = ip_address(host).is_unspecified
+    except ValueError:
+        says_nothing = True
+    if says_nothing:
+        yield f"diameter.address: must be given, since {host!r} is no IP address that peers could be told"
 
 
 def _check_networks(place: str, networks: list[str]) -> Iterator[str]:

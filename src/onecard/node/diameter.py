@@ -32,7 +32,7 @@ async def run_diameter(
     host, port = parse_address(config.listen)
     desk = CreditControlDesk(control, _settings(charging))
     async with AsyncExitStack() as stack:
-        identity = Identity(config.host, config.realm, (ip_address(host),))
+        identity = Identity(config.host, config.realm, (ip_address(config.address or host),))
         endpoint = desk.endpoint = Endpoint(identity, map(_peer, config.peers), desk.answer)
         server = DiameterServer(endpoint)
         stack.push_async_callback(server.close)

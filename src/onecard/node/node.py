@@ -112,6 +112,7 @@ async def run_node(
         notifier = Notifier(control.open_sessions)
         stack.push_async_callback(notifier.close)
         tail.on_account.append(notifier.reauthorize)
+        tail.on_tariff.append(partial(_notify_all, notifier, control))
         nchf = make_nchf(config.charging, control, notifier, master, clock)
         app = make_app(database.pool, links, routes, check, clock, [mount(nchf)])
         web_address = await stack.enter_async_context(serve_http(app, *parse_address(config.http.listen)))
@@ -133,6 +134,7 @@ async def run_node(
             diameter, desk = await stack.enter_async_context(running)
             addresses = replace(addresses, diameter=diameter)
             tail.on_account.append(desk.reauthorize)
+            tail.on_tariff.append(desk.reauthorize_all)
         _bind_to_peers(config, links, peer_passwords, stack)
         jobs = Jobs(database.pool, parts, config, links, exchange, control, name)
         tail.on_account.append(jobs.look_at)
@@ -156,6 +158,11 @@ async def run_node(
             links,
             control,
         )
+
+
+def _notify_all(notifier: Notifier, control: CreditControl) -> None:
+    for account_id in control.accounts_in_session():
+        notifier.reauthorize(account_id)
 
 
 async def _check_database(pool: Pool, master: MasterKey) -> list[int]:

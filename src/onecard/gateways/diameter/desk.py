@@ -1,7 +1,7 @@
 """What answers the peers: requests go to credit control in our words, and its answers back in theirs.
 
 When an account was topped up, or given an allowance, whoever holds a session of it is asked to come again (RAR): a
-service that was about to end goes on.
+service that was about to end goes on. When prices change sooner than was known, all are asked.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from onecard.gateways.diameter.translate import ChargingSettings, read_request, 
 log = structlog.get_logger(__name__)
 
 ORIGINS_MOST = 200_000
+ASKED_AT_ONCE = 100
 
 
 class CreditControlDesk:
@@ -31,6 +32,7 @@ class CreditControlDesk:
         self._settings = settings
         self._origins: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def answer(self, request: CreditControlRequest) -> CreditControlAnswer:
         """Answer one request."""
@@ -49,9 +51,16 @@ class CreditControlDesk:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def reauthorize_all(self) -> None:
+        """Ask all who hold sessions to come again: a price book was imported that their grants do not know of."""
+        for account_id in self._control.accounts_in_session():
+            self.reauthorize(account_id)
+
     async def _reauthorize(self, session_id: str) -> None:
         origin = self._origins.get(session_id)
         if origin is None or self.endpoint is None:
             return  # not one of Diameter's
-        if await self.endpoint.reauthorize(session_id, *origin) is None:
+        async with self._places:
+            answer = await self.endpoint.reauthorize(session_id, *origin)
+        if answer is None:
             log.warning("re-authorisation was not answered", host=origin[0])

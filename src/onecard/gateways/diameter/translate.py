@@ -14,10 +14,12 @@ from onecard.charging.model import Answer, Ask, Grant, Operation, Request, Resul
 from onecard.gateways.diameter.constants import (
     CheckBalanceResult,
     FinalUnitAction,
+    MultipleServicesIndicator,
     RequestedAction,
     RequestType,
     ResultCode,
     RoleOfNode,
+    SmMessageType,
     SubscriptionIdType,
     TariffChangeUsage,
 )
@@ -61,6 +63,8 @@ _ACTIONS = {
     RequestedAction.CHECK_BALANCE: Operation.BALANCE,
     RequestedAction.PRICE_ENQUIRY: Operation.PRICE,
 }
+EMERGENCY_URN = "urn:service:sos"
+"""RFC 5031 section 4.2: what an emergency call is made to."""
 _CONTEXT = re.compile(r"(32251|32260|32274|32276)@3gpp\.org", re.IGNORECASE)
 
 
@@ -82,6 +86,8 @@ def read_request(request: CreditControlRequest) -> Request | ResultCode:
     usage = _read_usage(request)
     if usage is None:
         return ResultCode.RATING_FAILED
+    if _is_free_of_control(request, usage):
+        return ResultCode.CREDIT_CONTROL_NOT_APPLICABLE
     operation = _read_operation(request)
     if operation is None:
         return ResultCode.MISSING_AVP
@@ -112,6 +118,17 @@ def _read_usage(request: CreditControlRequest) -> UsageKind | None:
     ims = request.service_information.ims if request.service_information else None
     terminating = ims is not None and ims.role_of_node is RoleOfNode.TERMINATING
     return UsageKind.CALL_IN if terminating else UsageKind.CALL_OUT
+
+
+def _is_free_of_control(request: CreditControlRequest, usage: UsageKind) -> bool:
+    """Emergency calls always go, and a report of a delivery costs nothing: the network is to let both pass."""
+    information = request.service_information
+    if information is None:
+        return False
+    if usage is UsageKind.CALL_OUT and information.ims is not None:
+        return (information.ims.called_party or "").lower().startswith(EMERGENCY_URN)
+    sms = information.sms
+    return usage is UsageKind.TEXT and sms is not None and sms.message_type is SmMessageType.DELIVERY_REPORT
 
 
 def _read_operation(request: CreditControlRequest) -> Operation | None:
@@ -197,7 +214,9 @@ def _read_asks(request: CreditControlRequest, usage: UsageKind) -> tuple[Ask, ..
             _ask(service.rating_group, service.requested, service.used, usage, always=False)
             for service in request.services
         )
-    return (_ask(None, request.requested, request.used, usage, always=True),)
+    # A network that will name rating groups, and names none yet, only opens the session.
+    names_groups = request.multiple_services is MultipleServicesIndicator.SUPPORTED
+    return (_ask(None, request.requested, request.used, usage, always=not names_groups),)
 
 
 def _ask(
@@ -249,7 +268,7 @@ def write_answer(
     if not answer.grants:
         return CreditControlAnswer(result_code=code, cost=cost)
     [grant] = answer.grants
-    granted = grant.result is Result.SUCCESS
+    granted = grant.result is Result.SUCCESS and grant.units > 0
     return CreditControlAnswer(
         result_code=RESULT_CODE[grant.result],
         granted=_granted(grant, usage) if granted else None,
