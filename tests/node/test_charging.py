@@ -1,16 +1,33 @@
-"""A node answers networks: over Nchf, with the session on its own ledger."""
+"""A node answers networks, over Nchf and over Diameter, and asks them to come again when something changed."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from onecard.database.pool import Database, connection
+import shop
+from onecard.cards.model import Card
+from onecard.catalogue.actions import import_price_book
+from onecard.catalogue.model import PriceBook
+from onecard.catalogue.reading import read_csv_price_list
+from onecard.database.pool import Connection, Database, connection
 from onecard.gateways.nchf.consumers import hash_token
-from town import Town, open_town, sell_card_with_two_lines, stock_up
+from onecard.ledger.actions import top_up
+from onecard.story.network import open_network
+from onecard.story.place import NETWORK, OUR_HOST, OUR_REALM
+from onecard.story.sessions import call_from_card, read_grant
+from onecard.values.money import MICROS, Money
+from town import PRICES, Town, open_town, sell_card_with_two_lines, stock_up
 
 TOKEN = "a token of the core network"
+DIAMETER = {
+    "host": OUR_HOST,
+    "realm": OUR_REALM,
+    "listen": "127.0.0.1:0",
+    "peers": [{"host": NETWORK[0]}],
+}
+CALLS = "call_out,CA,1,0.06,minute\n"
 CORE = {"consumers": [{"name": "smf", "token_hash": hash_token(TOKEN)}]}
 
 
@@ -48,3 +65,48 @@ async def _post(town: Town, document: dict[str, object], token: str = TOKEN) -> 
     url = f"http://{town.node.addresses.http}/nchf-convergedcharging/v3/chargingdata"
     async with httpx.AsyncClient() as client:
         return await client.post(url, json=document, headers={"authorization": f"Bearer {token}"})
+
+
+async def test_networks_are_asked_to_come_again_when_prices_change_and_when_money_comes(
+    database: Database,
+) -> None:
+    async with connection(database.pool) as borrowed:
+        await stock_up(borrowed)
+        await _import_prices(borrowed, shop.AT, shop.AT + timedelta(days=2))
+        card = await sell_card_with_two_lines(borrowed)
+    async with open_town(database, cards=[card], diameter=DIAMETER) as town:
+        primary, _ = await town.lines(card)
+        asked_again: list[str] = []
+        assert town.node.addresses.diameter is not None
+        host, port = town.node.addresses.diameter.split(":")
+        network = await open_network(host, int(port), NETWORK, asked_again.append)
+        call = call_from_card(primary.msisdn, "6045550199")
+        assert read_grant(await network.charge(call.open(60))).units == 60
+        async with connection(database.pool) as borrowed:
+            now = datetime.now(UTC)
+            await _import_prices(borrowed, now, now + timedelta(minutes=5))
+        await town.settle(lambda: asked_again == [call.id], "the request after the prices changed")
+        await _top_up(database, card)
+        await town.settle(lambda: asked_again == [call.id] * 2, "the request after the top-up")
+        await network.close()
+
+
+async def _import_prices(borrowed: Connection, at: datetime, effective_from: datetime) -> None:
+    prices = read_csv_price_list(
+        [*PRICES, CALLS], name="with calls", currency=shop.CAD, effective_from=effective_from
+    )
+    book = await import_price_book(borrowed, at, actor=shop.STAFF, prices=prices)
+    assert isinstance(book, PriceBook), book
+
+
+async def _top_up(database: Database, card: Card) -> None:
+    async with connection(database.pool) as borrowed:
+        await top_up(
+            borrowed,
+            datetime.now(UTC),
+            actor=shop.STAFF,
+            part=card.part,
+            account_id=card.account_id,
+            amount=Money(MICROS, shop.CAD),
+            event="a later top-up",
+        )
