@@ -325,6 +325,21 @@ async def test_a_session_that_comes_back_while_it_is_expiring_goes_on(database: 
         assert await desk.balance() == (880_000, 60_000)
 
 
+async def test_a_session_that_cannot_be_opened_any_more_keeps_others_from_expiring(
+    database: Database,
+) -> None:
+    async with open_desk(database) as desk:
+        await desk.call("s1", 0, INITIAL, Ask(wanted=60))
+        async with transaction(desk.database.pool) as borrowed:
+            await borrowed.execute("DELETE FROM body_key")  # as those are that are long out of use
+        desk.clock.move(timedelta(days=1))
+        await desk.call("s2", 0, INITIAL, Ask(wanted=60))
+        desk.clock.move(timedelta(hours=2))
+        async with run_other(desk) as restarted:
+            assert await restarted.control.expire() == 1
+        assert await desk.balance() == (940_000, 60_000)
+
+
 async def test_one_time_events_say_what_they_cost_and_are_taken_once(database: Database) -> None:
     async with open_desk(database, "0.12") as desk:
 

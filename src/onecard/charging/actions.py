@@ -43,6 +43,7 @@ from onecard.database.batch import BatchWriter, QueueFull, WriterClosed
 from onecard.database.pool import DatabaseUnavailable, Pool
 from onecard.ledger.model import EntryKind
 from onecard.sealing.body_keys import BodyKeys
+from onecard.sealing.keys import SealingError
 from onecard.switching.directory import Directory
 from onecard.switching.model import CardEntry
 from onecard.switching.rules import Setting
@@ -197,7 +198,12 @@ class CreditControl:
         stored = await store.find_session(self._pool, self._parts, session_id)
         if stored is None or stored.expires_at > now:
             return False
-        known = await self._open_stored(session_id, stored)
+        try:
+            known = await self._open_stored(session_id, stored)
+        except SealingError as error:
+            # We were away for longer than keys are kept. Others are to end all the same.
+            log.error("a session cannot be opened and holds on", session=session_id, reason=str(error))
+            return False
         if known.session is None:
             return False
         ended, outcomes = rules.decide_session(
