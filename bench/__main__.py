@@ -15,12 +15,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import Figure, charging, directory, ledger, texts
+from bench import Figure, charging, directory, ledger, nchf, texts
 
 SECTIONS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "ledger": ledger.measure,
     "texts": texts.measure,
     "charging": charging.measure,
+    "nchf": nchf.measure,
     "directory": directory.measure,
 }
 
