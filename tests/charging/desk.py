@@ -12,6 +12,7 @@ import asyncpg
 from msgspec.structs import replace
 
 import shop
+from onecard.cards.actions import activate_card
 from onecard.cards.model import Card
 from onecard.catalogue.model import PriceList, Rate, Tariff, UsageKind
 from onecard.catalogue.rules import index_price_book
@@ -147,18 +148,28 @@ async def run_desk(
                 found = await find_card_with_lines_by_sim(borrowed, imsi=Imsi(key))
         return CardEntry(*found) if found else None
 
+    now = clock or MovedClock(NOON)
+
+    async def activate(entry: CardEntry) -> None:
+        async with connection(database.pool) as borrowed:
+            await activate_card(
+                borrowed, now.now(), actor="onecard", part=entry.card.part, card_id=entry.card.id
+            )
+        directory.forget(entry.card.id)
+
+    directory = Directory(load)
     prices = PriceList("test", shop.CAD, shop.AT, rates, ZONES)
     setting = Setting("12583", Routes(()), Tariff((index_price_book(1, prices),)))
-    clock = clock or MovedClock(NOON)
     control = CreditControl(
         database.pool,
         (1, 2, 3, 4),
         setting=lambda: setting,
-        directory=Directory(load),
+        directory=directory,
         body_keys=BodyKeys(database.pool, shop.MASTER),
-        clock=clock,
+        clock=now,
+        activate=activate,
     )
-    yield Desk(control, database, clock, card, primary, secondary)
+    yield Desk(control, database, now, card, primary, secondary)
     await control.close()
 
 

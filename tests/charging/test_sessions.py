@@ -6,6 +6,8 @@ import asyncio
 from datetime import timedelta
 
 from charging.desk import open_desk
+from onecard.cards.model import CardState
+from onecard.cards.store import find_card
 from onecard.catalogue.model import UsageKind
 from onecard.charging.model import Answer, Ask, Operation, Result
 from onecard.charging.store import purge_sessions
@@ -111,3 +113,12 @@ async def test_sessions_that_are_long_over_are_forgotten_and_open_ones_are_kept(
             assert await purge_sessions(borrowed, part, desk.clock.now()) == 0
             assert await purge_sessions(borrowed, part, soon) == 1
             assert await borrowed.fetchval("SELECT array_agg(id) FROM charging_session") == ["open"]
+
+
+async def test_the_first_call_activates_the_card(database: Database) -> None:
+    async with open_desk(database) as desk:
+        await desk.say("s1", 0, INITIAL, Ask(wanted=60))
+        async with connection(database.pool) as borrowed:
+            card = await find_card(borrowed, desk.card.part, desk.card.id)
+        assert card is not None
+        assert (desk.card.state, card.state) == (CardState.SOLD, CardState.ACTIVE)

@@ -22,6 +22,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
+from onecard.cards.model import CardState
 from onecard.catalogue.model import HOME, ListedRate, Use
 from onecard.catalogue.rules import find_rate, next_change, price, zone_of
 from onecard.charging import rules, store
@@ -44,7 +45,7 @@ from onecard.database.pool import DatabaseUnavailable, Pool
 from onecard.ledger.model import EntryKind
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.keys import SealingError
-from onecard.switching.directory import Directory
+from onecard.switching.directory import Activate, Directory
 from onecard.switching.model import CardEntry
 from onecard.switching.rules import Setting
 from onecard.switching.usage import UsageRefusal, decide_usage
@@ -108,6 +109,7 @@ class CreditControl:
         directory: Directory,
         body_keys: BodyKeys,
         clock: Clock,
+        activate: Activate,
     ) -> None:
         self.charged: set[int] = set()
         """Ledger accounts that moved since somebody last emptied it: are they running low?"""
@@ -117,6 +119,7 @@ class CreditControl:
         self._directory = directory
         self._body_keys = body_keys
         self._clock = clock
+        self._activate = activate
         self._sessions: Memory[str, Known] = Memory()
         self._available: Memory[int, int] = Memory()
         self._allowances: Memory[int, tuple[Allowance, ...]] = Memory()
@@ -233,6 +236,8 @@ class CreditControl:
         entry = await self._find_card(request)
         if entry is None:
             return Answer(Result.UNKNOWN_SUBSCRIBER)
+        if entry.card.state is CardState.SOLD:
+            await self._activate(entry)
         setting = self._setting()
         charged = decide_usage(
             entry,

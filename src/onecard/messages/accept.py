@@ -36,7 +36,7 @@ from onecard.messages.phrases import REASONS, Phrase, say
 from onecard.messages.queues import Queues
 from onecard.messages.rules import decide_expiry
 from onecard.sealing.body_keys import BodyKeys
-from onecard.switching.directory import Directory
+from onecard.switching.directory import Activate, Directory
 from onecard.switching.model import (
     CardEntry,
     Decision,
@@ -56,8 +56,6 @@ log = structlog.get_logger(__name__)
 
 Obey = Callable[[CardEntry, Content], Awaitable[str]]
 """Runs a subscriber's command; returns the answer in their language."""
-Activate = Callable[[CardEntry], Awaitable[None]]
-"""Activates a card, at its first use on the network."""
 
 ONECARD = "onecard"
 """Stands in the place of a link where a text is authored here."""

@@ -213,6 +213,7 @@ async def _assemble(
         directory=directory,
         body_keys=body_keys,
         clock=clock,
+        activate=partial(_activate, pool, directory, clock),
     )
     stack.push_async_callback(control.close)
     tail = ChangeTail(pool, directory, partial(_load_tariff, acceptor))

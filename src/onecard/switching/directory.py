@@ -17,6 +17,8 @@ from onecard.values.phone import E164
 Key = E164 | Imsi
 """A card is asked for by any number of its lines, or by the IMSI of its SIM: digits with a plus sign, or without."""
 Load = Callable[[Key], Awaitable[CardEntry | None]]
+Activate = Callable[[CardEntry], Awaitable[None]]
+"""Activates a card, at its first use on the network."""
 
 
 class Directory:
