@@ -218,7 +218,9 @@ def test_the_trace_of_a_text_is_shown_by_id_and_by_number(terminal: Terminal, da
     sold = terminal.sell()
     execute(
         database,
-        """INSERT INTO message SELECT c.part, t, c.account_id, c.id, l.id, 2, false, 'host', 'ca', '+16045*******', 2,
+        """INSERT INTO message (part, id, account_id, card_id, line_id, direction, application, source_link, next_link,
+            far, segments, price_micros, rate, state, attempts, last_status, accepted_at, handed_over_at, done_at)
+            SELECT c.part, t, c.account_id, c.id, l.id, 2, false, 'host', 'ca', '+16045*******', 2,
         100000, 'CA +1', 3, 1, 0, '2026-03-10 12:00Z', '2026-03-10 12:00:01Z', '2026-03-10 12:00:02Z'
         FROM card c JOIN line l ON l.part = c.part AND l.card_id = c.id, generate_series(71, 73) t""",
     )
