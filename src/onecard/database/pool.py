@@ -208,7 +208,7 @@ def is_away(error: Exception) -> bool:
     Unlike while connecting, a time-out or a missing file inside the work is not the database's.
     """
     if isinstance(error, asyncpg.InterfaceError):
-        said = str(error)  # asyncpg has no class for it: closed under us, or taken back by the pool while idle
+        said = str(error)  # there is no class for it: closed under us, or taken back by the pool
         return "connection is closed" in said or "released back to the pool" in said
     if isinstance(error, OSError):
         return isinstance(error, ConnectionError)
