@@ -70,6 +70,8 @@ def test_a_good_configuration_is_read_whole(tmp_path: Path) -> None:
         ('"America/Vancouver"', '"../../etc/passwd"', "operator.time_zone: "),
         ('"America/Vancouver"', '"America/Vancouver"\nservice_code = "12x"', "operator.service_code: "),
         ('"America/Vancouver"', '"America/Vancouver"\nsecondaries_most = "3"', "operator.secondaries_most: "),
+        ('"America/Vancouver"', '"America/Vancouver"\nsecondaries_most = 10', "operator.secondaries_most: "),
+        ('"America/Vancouver"', '"America/Vancouver"\nquarantine_days = -1', "operator: "),
         ('name = "Maple Bridge"\n', "", "operator: "),
         ("[operator]", "nonsense = 1\n[operator]", "Object contains unknown field"),
         ("[operator]", '[smpp]\nlisten = "2775"\n[operator]', "smpp.listen: "),

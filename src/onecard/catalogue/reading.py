@@ -38,7 +38,8 @@ PLANS_MOST = 1_000
 HOURS_MOST = 50
 NAME_LENGTH_MOST = 100
 PREFIX_LENGTH_MOST = 15
-PRICE_MICROS_MOST = 10**15
+PRICE_MICROS_MOST = 10**12
+"""A million units of the currency: whole batches of the longest texts at such a price still fit the ledger."""
 
 _DATA_BLOCK = 1_000
 _CALL_UNITS = {"s": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}

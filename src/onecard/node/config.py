@@ -22,6 +22,9 @@ from onecard.values.money import BadMoney, Currency, Money, parse_currency, pars
 from onecard.values.phone import BadNumber, Country, parse_country
 
 
+SLOT_MOST = 9
+
+
 class ConfigError(Exception):
     """The configuration cannot be used; each of `problems` is one sentence that names its place."""
 
@@ -313,6 +316,10 @@ def _check_operator(operator: Operator) -> Iterator[str]:
         yield f"operator.time_zone: {operator.time_zone!r} is not a time zone such as America/Vancouver"
     if not operator.service_code.isdigit() or not 3 <= len(operator.service_code) <= 8:
         yield "operator.service_code: must be 3 to 8 digits"
+    if not 0 <= operator.secondaries_most <= SLOT_MOST:
+        yield f"operator.secondaries_most: must be 0 to {SLOT_MOST}, since a slot is dialled by one digit"
+    if operator.applications_a_month_most < 0 or operator.quarantine_days < 0:
+        yield "operator: applications_a_month_most and quarantine_days must not be less than 0"
 
 
 def _check_addresses(config: Config) -> Iterator[str]:
