@@ -21,7 +21,6 @@ from onecard.switching.model import LinkRole, Route
 from onecard.values.money import BadMoney, Currency, Money, parse_currency, parse_micros
 from onecard.values.phone import BadNumber, Country, parse_country
 
-
 SLOT_MOST = 9
 
 
