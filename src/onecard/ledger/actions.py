@@ -120,11 +120,14 @@ async def top_up(
     amount: Money,
     event: str,
     memo: str | None = None,
+    kind: EntryKind = EntryKind.TOP_UP,
 ) -> Account | TopUpRefusal:
     """Add money to an account, once for each `event` (the payer's own reference), and return the account.
 
-    Call it in a transaction. A repeat changes nothing and returns the account as it is.
+    `kind` says who pays; the events of each are its own. Call it in a transaction. A repeat changes nothing and
+    returns the account as it is.
     """
+    assert kind in (EntryKind.TOP_UP, EntryKind.VOUCHER)
     if not 0 < amount.micros <= MOST_POSTING_MICROS:
         return TopUpRefusal.BAD_AMOUNT
     account = await store.find_account(connection, part, account_id)
@@ -135,8 +138,8 @@ async def top_up(
     posting = Posting(
         part=part,
         account_id=account_id,
-        event_id=name_event("top_up", event),
-        kind=EntryKind.TOP_UP,
+        event_id=name_event(kind.name.lower(), event),
+        kind=kind,
         available=amount.micros,
         content_hash=hash_contents(account_id, amount.micros, amount.currency),
         memo=memo,

@@ -37,6 +37,8 @@ class EntryKind(IntEnum):
     ALLOWANCE_GIVEN = 12
     ALLOWANCE_ENDED = 13
     PLAN_FEE = 14
+    VOUCHER = 15
+    """A top-up that a voucher paid."""
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,1 @@
+"""How money comes to accounts from outside: vouchers."""
