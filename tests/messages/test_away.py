@@ -25,6 +25,7 @@ from onecard.messages.handover import Handover
 from onecard.messages.model import Arrival, Content, ReceiptWish, Text, TextState
 from onecard.messages.queues import Queues
 from onecard.messages.upkeep import Upkeep
+from onecard.node.vouchers import VoucherDesk
 from onecard.sealing.body_keys import BodyKeys
 from onecard.switching.directory import Directory
 from onecard.switching.model import CardEntry, LinkRole, Route, TextRefusal
@@ -100,6 +101,7 @@ async def make_place(pool: Pool, cable: Cable, database: Database, card: Card, p
     async with connection(pool) as borrowed:
         setting = Setting("12583", ROUTES, await load_tariff(borrowed))
         primary = await borrowed.fetchval("SELECT msisdn FROM line WHERE slot = 0")
+    vouchers = VoucherDesk(pool, shop.MASTER, clock, service_code="12583")
     acceptor = TextAcceptor(
         pool,
         PARTS,
@@ -108,7 +110,7 @@ async def make_place(pool: Pool, cable: Cable, database: Database, card: Card, p
         directory=directory,
         body_keys=keys,
         clock=clock,
-        obey=CommandDesk(pool, directory, clock, service_code="12583").obey,
+        obey=CommandDesk(pool, directory, clock, redeem=vouchers.redeem, service_code="12583").obey,
         activate=_leave,
         limits=TextLimits(patience=patience),
     )

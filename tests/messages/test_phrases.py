@@ -15,6 +15,7 @@ from onecard.values.money import Currency, Money
 
 WIDEST = {
     "amount": "CN¥12,345,678.90",
+    "balance": "CN¥12,345,678.90",
     "number": "+8613800138000",
     "state": "inactive",
     "slot": 3,

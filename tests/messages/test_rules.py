@@ -30,6 +30,10 @@ def off(slot: int) -> Command:
     return Command(CommandKind.LINE_OFF, slot)
 
 
+def top_up(pin: str) -> Command:
+    return Command(CommandKind.TOP_UP, pin=pin)
+
+
 @pytest.mark.parametrize(
     ("attempts", "seconds"), [(1, 2), (2, 4), (3, 8), (9, 512), (10, 900), (11, 900), (1_000_000, 900)]
 )
@@ -102,6 +106,21 @@ def test_a_text_is_tried_as_long_as_its_sender_wants_and_the_operator_allows(
         ("副號3關閉", off(3)),
         ("開啟副號2", on(2)),
         ("幫助", HELP),
+        # Top-ups, with whatever of a PIN was typed
+        ("TOPUP 1234567890123452", top_up("1234567890123452")),
+        ("Top up: 1234 5678 9012 3452.", top_up("1234567890123452")),
+        ("top-up 1234-5678-9012-3452", top_up("1234567890123452")),
+        ("RECHARGE 1234567890123452", top_up("1234567890123452")),
+        ("Recharger 1234 5678 9012 3452", top_up("1234567890123452")),
+        ("充值1234567890123452", top_up("1234567890123452")),
+        ("充值：１２３４５６７８９０１２３４５２", top_up("1234567890123452")),
+        ("储值 1234567890123452", top_up("1234567890123452")),
+        ("儲值1234567890123452。", top_up("1234567890123452")),
+        ("增值 1234 5678 90123452", top_up("1234567890123452")),
+        ("topup 12", top_up("12")),
+        ("recharge", top_up("")),
+        ("topup of 20 dollars", None),
+        ("topup 1234567890123452 please", None),
         # None of ours
         ("", None),
         (".", None),
@@ -133,6 +152,20 @@ def test_no_text_makes_reading_a_command_fail(text: str) -> None:
         assert command.slot is None or 0 <= command.slot <= 9
 
 
-@pytest.mark.parametrize("text", ["a" * 65_000, "on " * 20_000, "1" * 65_000, "line 1 " * 9_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 65_000,
+        "on " * 20_000,
+        "1" * 65_000,
+        "topup" + " :" * 32_000,
+        "topup 1" + " -" * 32_000 + "x",
+        "line 1 " * 9_000,
+    ],
+)
 def test_a_very_long_text_is_no_command(text: str) -> None:
     assert read_command(text) is None
+
+
+def test_a_pin_does_not_show_where_a_command_is_shown() -> None:
+    assert "1234567890123452" not in repr(read_command("topup 1234567890123452"))

@@ -37,6 +37,7 @@ from onecard.messages.model import Arrival, Content, Envelope, Receipt, ReceiptW
 from onecard.messages.model import Text as QueuedText
 from onecard.messages.queues import Queues
 from onecard.messages.upkeep import Upkeep
+from onecard.node.vouchers import VoucherDesk
 from onecard.sales.actions import sell_card_to_newcomer
 from onecard.sealing.body_keys import BodyKeys
 from onecard.switching.directory import Directory
@@ -121,7 +122,8 @@ class AuditedOperator:
         body_keys = BodyKeys(self.pool, shop.MASTER)
         self.queues = Queues("audited")
         self.directory = Directory(partial(_load_card, self.pool))
-        desk = CommandDesk(self.pool, self.directory, self.clock, service_code=CODE)
+        vouchers = VoucherDesk(self.pool, shop.MASTER, self.clock, service_code=CODE)
+        desk = CommandDesk(self.pool, self.directory, self.clock, redeem=vouchers.redeem, service_code=CODE)
         self.acceptor = TextAcceptor(
             self.pool,
             self.parts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 from babel import Locale
@@ -21,14 +22,20 @@ from onecard.values.clock import Clock
 from onecard.values.language import Language
 from onecard.values.money import MICROS, Money
 
+Redeem = Callable[[CardEntry, str], Awaitable[str]]
+"""Tops up the card's account by the voucher of a PIN; returns the answer in the subscriber's language."""
+
 
 class CommandDesk:
     """Carries out what subscribers ask for by text."""
 
-    def __init__(self, pool: Pool, directory: Directory, clock: Clock, *, service_code: str) -> None:
+    def __init__(
+        self, pool: Pool, directory: Directory, clock: Clock, *, redeem: Redeem, service_code: str
+    ) -> None:
         self._pool = pool
         self._directory = directory
         self._clock = clock
+        self._redeem = redeem
         self._service_code = service_code
 
     async def obey(self, entry: CardEntry, content: Content) -> str:
@@ -42,6 +49,9 @@ class CommandDesk:
                 return await self._balance(entry)
             case CommandKind.LINES:
                 return "\n".join(_describe(line, language) for line in entry.lines)
+            case CommandKind.TOP_UP:
+                assert command.pin is not None
+                return await self._redeem(entry, command.pin)
             case CommandKind.HELP:
                 return say(Phrase.HELP, language, code=self._service_code)
             case CommandKind.LINE_ON | CommandKind.LINE_OFF:

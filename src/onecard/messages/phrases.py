@@ -29,6 +29,16 @@ class Phrase(Enum):
     HELP = "help"
     NOT_UNDERSTOOD = "not_understood"
     NOT_SENT = "not_sent"
+    TOPPED_UP = "topped_up"
+    VOUCHER_YOURS = "voucher_yours"
+    VOUCHER_BAD_PIN = "voucher_bad_pin"
+    VOUCHER_UNKNOWN = "voucher_unknown"
+    VOUCHER_USED = "voucher_used"
+    VOUCHER_EXPIRED = "voucher_expired"
+    VOUCHER_VOID = "voucher_void"
+    VOUCHER_OTHER_CURRENCY = "voucher_other_currency"
+    VOUCHER_LOCKED = "voucher_locked"
+    VOUCHER_NO_ACCOUNT = "voucher_no_account"
     LOW_BALANCE = "low_balance"
     ALLOWANCE_USED = "allowance_used"
     ALLOWANCE_USED_UP = "allowance_used_up"
@@ -84,11 +94,12 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         HANT: "您沒有可以開關的副號{slot}。",
     },
     Phrase.HELP: {
-        EN: "Text {code}: BALANCE, LINES, LINE 1 ON, LINE 1 OFF. To use line 1, dial {code} 1 and the number.",
-        FR: "Textez au {code} : SOLDE, LIGNES, LIGNE 1 ON, LIGNE 1 OFF. Pour utiliser la ligne 1, composez {code} 1"
-        " puis le numéro.",
-        HANS: "发送至{code}：余额、号码、副号1开、副号1关。用副号1发短信或打电话，请在号码前加{code}1。",
-        HANT: "傳送至{code}：餘額、號碼、副號1開、副號1關。用副號1發短訊或打電話，請在號碼前加{code}1。",
+        EN: "Text {code}: BALANCE, LINES, LINE 1 ON, LINE 1 OFF, TOPUP and PIN. To use line 1, dial {code} 1"
+        " and the number.",
+        FR: "Textez au {code} : SOLDE, LIGNES, LIGNE 1 ON, LIGNE 1 OFF, RECHARGE et code. Pour utiliser la ligne 1,"
+        " composez {code} 1 puis le numéro.",
+        HANS: "发送至{code}：余额、号码、副号1开、副号1关、充值加密码。用副号1发短信或打电话，请在号码前加{code}1。",
+        HANT: "傳送至{code}：餘額、號碼、副號1開、副號1關、儲值加密碼。用副號1發短訊或打電話，請在號碼前加{code}1。",
     },
     Phrase.NOT_UNDERSTOOD: {
         EN: "We did not understand. Text HELP to {code}.",
@@ -101,6 +112,66 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         FR: "Votre texto au {far} n'a été ni envoyé ni facturé : {reason}.",
         HANS: "您发往{far}的短信未发送，未收费：{reason}。",
         HANT: "您發往{far}的短訊未傳送，未收費：{reason}。",
+    },
+    Phrase.TOPPED_UP: {
+        EN: "{amount} added. Your balance is {balance}.",
+        FR: "{amount} ajoutés. Votre solde est de {balance}.",
+        HANS: "已充值{amount}，余额为{balance}。",
+        HANT: "已增值{amount}，餘額為{balance}。",
+    },
+    Phrase.VOUCHER_YOURS: {
+        EN: "You have used this voucher: {amount} were added. Your balance is {balance}.",
+        FR: "Vous avez déjà utilisé ce bon de {amount}. Votre solde est de {balance}.",
+        HANS: "您已使用过此充值卡（{amount}）。余额为{balance}。",
+        HANT: "您已使用過此增值券（{amount}）。餘額為{balance}。",
+    },
+    Phrase.VOUCHER_BAD_PIN: {
+        EN: "This PIN is not right. Text TOPUP and its 16 digits to {code}.",
+        FR: "Ce code est erroné. Textez RECHARGE et ses 16 chiffres au {code}.",
+        HANS: "密码有误。请发送“充值”加16位密码至{code}。",
+        HANT: "密碼有誤。請傳送「儲值」加16位密碼至{code}。",
+    },
+    Phrase.VOUCHER_UNKNOWN: {
+        EN: "There is no voucher with this PIN. Nothing was added. Please check it.",
+        FR: "Aucun bon n'a ce code. Rien n'a été ajouté. Veuillez le vérifier.",
+        HANS: "没有此密码的充值卡，未充值，请核对。",
+        HANT: "沒有此密碼的增值券，未增值，請核對。",
+    },
+    Phrase.VOUCHER_USED: {
+        EN: "This voucher was used by somebody else. Nothing was added.",
+        FR: "Ce bon a été utilisé par quelqu'un d'autre. Rien n'a été ajouté.",
+        HANS: "此充值卡已被他人使用，未充值。",
+        HANT: "此增值券已被他人使用，未增值。",
+    },
+    Phrase.VOUCHER_EXPIRED: {
+        EN: "This voucher has expired. Nothing was added.",
+        FR: "Ce bon est expiré. Rien n'a été ajouté.",
+        HANS: "此充值卡已过期，未充值。",
+        HANT: "此增值券已過期，未增值。",
+    },
+    Phrase.VOUCHER_VOID: {
+        EN: "This voucher is not valid any more. Nothing was added.",
+        FR: "Ce bon n'est plus valable. Rien n'a été ajouté.",
+        HANS: "此充值卡已作废，未充值。",
+        HANT: "此增值券已作廢，未增值。",
+    },
+    Phrase.VOUCHER_OTHER_CURRENCY: {
+        EN: "This voucher is in another currency than your account. Nothing was added.",
+        FR: "Ce bon est dans une autre devise que votre compte. Rien n'a été ajouté.",
+        HANS: "此充值卡与您账户的币种不同，未充值。",
+        HANT: "此增值券與您帳戶的幣別不同，未增值。",
+    },
+    Phrase.VOUCHER_LOCKED: {
+        EN: "Too many wrong PINs. Nothing was added. Please try again in an hour.",
+        FR: "Trop de codes erronés. Rien n'a été ajouté. Réessayez dans une heure.",
+        HANS: "密码错误次数过多，未充值，请一小时后再试。",
+        HANT: "密碼錯誤次數過多，未增值，請一小時後再試。",
+    },
+    Phrase.VOUCHER_NO_ACCOUNT: {
+        EN: "This card can not be topped up any more. Nothing was added.",
+        FR: "Cette carte ne peut plus se recharger. Rien n'a été ajouté.",
+        HANS: "此卡已无法充值，未充值。",
+        HANT: "此卡已無法增值，未增值。",
     },
     Phrase.LOW_BALANCE: {
         EN: "Your balance is low: {amount}. Please top up.",

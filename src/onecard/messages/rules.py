@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -32,15 +32,18 @@ class CommandKind(Enum):
     LINES = "lines"
     LINE_ON = "line_on"
     LINE_OFF = "line_off"
+    TOP_UP = "top_up"
     HELP = "help"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command; `slot` is the line it is about, where it is about one."""
+    """One command; `slot` is the line it is about, where it is about one; `pin` the digits of a top-up, or what there
+    are of them."""
 
     kind: CommandKind
     slot: int | None = None
+    pin: str | None = field(default=None, repr=False)
 
 
 _WORDS = {
@@ -83,10 +86,25 @@ _WORDS = {
         "打開",
     },
     CommandKind.LINE_OFF: {"off", "arret", "desactiver", "关", "关机", "关闭", "關", "關機", "關閉"},
+    CommandKind.TOP_UP: {
+        "topup",
+        "top up",
+        "top-up",
+        "recharge",
+        "recharger",
+        "充值",
+        "储值",
+        "儲值",
+        "增值",
+        "加值",
+    },
     CommandKind.HELP: {"help", "aide", "帮助", "幫助", "?", "h"},
 }
 _ABOUT_A_LINE = re.compile(
     r"(?:line|ligne|号码|號碼|副号|副號)? ?(\d) ?(\D+)|(\D+?) ?(?:line|ligne|号码|號碼|副号|副號)? ?(\d)"
+)
+_TOP_UP = re.compile(
+    rf"(?:{'|'.join(sorted(map(re.escape, _WORDS[CommandKind.TOP_UP])))})(?:[: ]*([0-9][0-9 -]*))?"
 )
 
 
@@ -96,6 +114,9 @@ def read_command(text: str) -> Command | None:
     for kind in (CommandKind.BALANCE, CommandKind.LINES, CommandKind.HELP):
         if words in _WORDS[kind]:
             return Command(kind)
+    top_up = _TOP_UP.fullmatch(words)
+    if top_up is not None:
+        return Command(CommandKind.TOP_UP, pin=re.sub("[ -]", "", top_up[1] or ""))
     match = _ABOUT_A_LINE.fullmatch(words)
     if match is None:
         return None

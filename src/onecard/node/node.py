@@ -44,6 +44,7 @@ from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
 from onecard.node.name import NodeName
 from onecard.node.nchf import make_nchf
+from onecard.node.vouchers import VoucherDesk
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
@@ -190,15 +191,15 @@ async def _assemble(
     directory = Directory(partial(_load_card, pool), cards_most=config.directory_cards_most)
     body_keys = BodyKeys(pool, master)
     queues = Queues(config.node, most=config.texts.queue_most)
-    desk = CommandDesk(pool, directory, clock, service_code=config.operator.service_code)
+    service_code = config.operator.service_code
+    vouchers = VoucherDesk(pool, master, clock, service_code=service_code)
+    desk = CommandDesk(pool, directory, clock, redeem=vouchers.redeem, service_code=service_code)
     limits = TextLimits(validity_most=timedelta(hours=config.texts.validity_hours))
     acceptor = TextAcceptor(
         pool,
         parts,
         queues,
-        setting=Setting(
-            config.operator.service_code, Routes(tuple(link.route for link in config.links)), Tariff()
-        ),
+        setting=Setting(service_code, Routes(tuple(link.route for link in config.links)), Tariff()),
         directory=directory,
         body_keys=body_keys,
         clock=clock,
