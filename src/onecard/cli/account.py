@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,10 +14,12 @@ from onecard.cli import store
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
-from onecard.cli.find import find_account
+from onecard.cli.find import find_account, find_card_to_top_up
 from onecard.cli.show import Answer, Table
 from onecard.ledger import Account, Entry
 from onecard.ledger.actions import PAGE_MOST
+from onecard.payments.actions import redeem
+from onecard.sealing.check import check_master_key
 from onecard.values.money import Money, parse_micros
 
 REFERENCE_LENGTH_MOST = 200
@@ -43,22 +47,40 @@ async def show(desk: Desk, account: AccountArgument) -> Answer:
 async def topup(
     desk: Desk,
     account: AccountArgument,
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the account's currency: 20 or 12.50.")],
+    amount: Annotated[
+        str | None, typer.Argument(metavar="[AMOUNT]", help="In the account's currency: 20 or 12.50.")
+    ] = None,
     reference: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--reference", metavar="REFERENCE", help="The payer's own: the same one twice tops up once."
         ),
-    ],
+    ] = None,
+    voucher: Annotated[
+        str | None,
+        typer.Option(
+            "--voucher",
+            metavar="PIN",
+            help="Redeem a voucher on the card, in place of AMOUNT and --reference; - reads its PIN from stdin.",
+        ),
+    ] = None,
 ) -> Answer:
-    """Add money to an account."""
+    """Add money to an account: an amount, once for each reference, or the face value of a voucher."""
+    if voucher is not None and amount is None and reference is None:
+        return await _redeem(desk, account, _read_pin(voucher))
+    if voucher is not None or amount is None or reference is None:
+        raise Misuse("give an AMOUNT and its --reference, or a --voucher")
     if not 0 < len(reference.strip()) <= REFERENCE_LENGTH_MOST:
         raise Misuse(f"a reference has 1 to {REFERENCE_LENGTH_MOST} characters")
-    found = await find_account(desk.connection, account)
+    return await _pay_in(desk, account, amount, reference.strip())
+
+
+async def _pay_in(desk: Desk, name: str, amount: str, reference: str) -> Answer:
+    found = await find_account(desk.connection, name)
     money = Money(parse_micros(amount), found.currency)
     async with desk.connection.transaction():
-        topped_up = accept(await _top_up(desk, found, money, reference.strip()))
-        is_repeated = await _is_repeated(desk, found, reference.strip())
+        topped_up = accept(await _top_up(desk, found, money, reference))
+        is_repeated = await _is_repeated(desk, found, reference)
     said = (
         f"this reference topped up account {found.id} before: nothing was added"
         if is_repeated
@@ -66,6 +88,43 @@ async def topup(
     )
     document = {**_describe(topped_up), "amount": money, "repeated": is_repeated}
     return Answer(document, [f"{said}; {topped_up.available} available"], desk.zone)
+
+
+def _read_pin(given: str) -> str:
+    """The digits of a PIN, however they are grouped: given, or typed where others cannot see it."""
+    if given == "-":
+        given = getpass.getpass("PIN: ") if sys.stdin.isatty() else sys.stdin.readline()
+    return given.strip().replace(" ", "").replace("-", "")
+
+
+async def _redeem(desk: Desk, name: str, pin: str) -> Answer:
+    master = desk.load_master_key()
+    await check_master_key(desk.connection, master)
+    card = (await find_card_to_top_up(desk.connection, name)).card
+    redeemed = accept(
+        await redeem(
+            desk.connection,
+            desk.at,
+            actor=desk.actor,
+            master=master,
+            part=card.part,
+            card_id=card.id,
+            pin=pin,
+        )
+    )
+    account = redeemed.account
+    said = (
+        f"voucher {redeemed.serial} topped up account {account.id} before: nothing was added"
+        if redeemed.is_repeated
+        else f"account {account.id} topped up by {redeemed.amount} of voucher {redeemed.serial}"
+    )
+    document = {
+        **_describe(account),
+        "amount": redeemed.amount,
+        "voucher": redeemed.serial,
+        "repeated": redeemed.is_repeated,
+    }
+    return Answer(document, [f"{said}; {account.available} available"], desk.zone)
 
 
 async def _top_up(

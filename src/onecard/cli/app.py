@@ -20,6 +20,7 @@ GROUPS = {
     "number": "The pools of numbers.",
     "line": "Numbers on cards: applications, settings, their end.",
     "account": "Prepaid accounts: balances, top-ups, entries.",
+    "voucher": "Vouchers: PINs that top up an account once.",
     "link": "Signalling connections to operators, banks and content senders.",
     "text": "What became of texts.",
     "tariff": "Price books.",

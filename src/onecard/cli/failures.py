@@ -17,6 +17,7 @@ from onecard.ledger.model import TopUpRefusal
 from onecard.lines.model import LineRefusal
 from onecard.lines.rules import BadListEntry, BadSchedule
 from onecard.node.config import ConfigError
+from onecard.payments.model import VoucherRefusal
 from onecard.sealing.keys import SealingError
 from onecard.subscribers.model import SubscriberRefusal
 from onecard.values.card import BadCardIdentifier
@@ -34,6 +35,7 @@ Refusal = (
     | PriceBookRefusal
     | PlanRefusal
     | AllowanceRefusal
+    | VoucherRefusal
 )
 
 SENTENCES: dict[Refusal, str] = {
@@ -93,6 +95,21 @@ SENTENCES: dict[Refusal, str] = {
     AllowanceRefusal.CONFLICTING_EVENT: (
         "this reference has given the account another allowance before: a new gift needs a new reference"
     ),
+    VoucherRefusal.BAD_PIN: "this is no PIN: it has 16 digits, and the last fits the others; look at it again",
+    VoucherRefusal.UNKNOWN_PIN: "no voucher has this PIN: look at it again",
+    VoucherRefusal.USED: "this voucher was used before: see `onecard voucher list --serial`",
+    VoucherRefusal.EXPIRED: "this voucher has expired",
+    VoucherRefusal.VOID: "this voucher is void",
+    VoucherRefusal.OTHER_CURRENCY: "the voucher is in another currency than the account",
+    VoucherRefusal.LOCKED: "too many wrong PINs were tried on this account: try again in an hour",
+    VoucherRefusal.UNKNOWN_CARD: "there is no such card: see `onecard card list`",
+    VoucherRefusal.CARD_ENDED: "the card has ended: it takes no vouchers any more",
+    VoucherRefusal.ACCOUNT_CLOSED: "the account of the card is closed",
+    VoucherRefusal.BAD_FACE: "the face value of a voucher is more than zero and at most a billion",
+    VoucherRefusal.BAD_COUNT: "a batch has 1 to 100000 vouchers: make several for more",
+    VoucherRefusal.EXPIRED_ALREADY: "they would have expired already: set a later --expires",
+    VoucherRefusal.UNKNOWN_BATCH: "there is no such batch: see `onecard voucher list`",
+    VoucherRefusal.UNKNOWN_SERIAL: "there is no voucher with this serial number: see `onecard voucher list`",
 }
 """Every refusal that the command line can meet."""
 

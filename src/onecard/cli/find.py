@@ -5,7 +5,7 @@ from __future__ import annotations
 from onecard import ledger
 from onecard.cards.store import find_part_of_card
 from onecard.cli import store
-from onecard.cli.failures import Failure
+from onecard.cli.failures import Failure, Misuse
 from onecard.cli.options import ID_HIGHEST
 from onecard.database.pool import Connection
 from onecard.ledger import Account
@@ -64,6 +64,13 @@ async def find_account(connection: Connection, name: str) -> Account:
             "unknown_account", f"there is no account {account_id}; a card's id is written card:{account_id}"
         )
     return account
+
+
+async def find_card_to_top_up(connection: Connection, name: str) -> CardWithLines:
+    """A card where an account may be named, too: bare short digits would be an account's id. Raises Misuse, Failure."""
+    if _read_id(name, "account") is not None:
+        raise Misuse("a voucher is for a card: name it by any of its numbers, its ICCID, or card:ID")
+    return await find_card(connection, name)
 
 
 def _read_id(name: str, kind: str) -> int | None:

@@ -12,7 +12,8 @@ from onecard.database.pool import Connection
 
 LIST_PARTS = "SELECT part FROM part ORDER BY part"
 INSERT_PARTS = "INSERT INTO part SELECT unnest($1::integer[])"
-HAS_KEYS = "SELECT EXISTS (SELECT FROM subscriber_key) OR EXISTS (SELECT FROM body_key)"
+HAS_KEYS = """
+SELECT EXISTS (SELECT FROM subscriber_key) OR EXISTS (SELECT FROM body_key) OR EXISTS (SELECT FROM voucher_batch)"""
 FIND_PART_OF_ACCOUNT = """
 SELECT a.part FROM part p JOIN account a ON a.part = p.part AND a.id = $1 AND a.role = 'subscriber'"""
 FIND_PART_OF_SUBSCRIBER = "SELECT s.part FROM part p JOIN subscriber s ON s.part = p.part AND s.id = $1"
@@ -38,7 +39,7 @@ async def insert_parts(connection: Connection, parts: Sequence[int]) -> list[int
 
 
 async def has_keys(connection: Connection) -> bool:
-    """Whether a master key has wrapped anything in this database."""
+    """Whether a master key has wrapped or hidden anything in this database."""
     found: bool = await connection.fetchval(HAS_KEYS)
     return found
 
