@@ -1,0 +1,198 @@
+"""The order, its plan, and the gates. A plan's times are those of the clock on the wall of its time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from onecard.values.language import Language
+
+LocalTime = datetime
+"""Without an offset: what the clock on the wall shows in the plan's time zone."""
+
+
+class Capability(StrEnum):
+    """Something the service does, behind a gate of its own."""
+
+    SALE = "sale"
+    ACTIVATION = "activation"
+    PORT_IN = "port_in"
+    TOP_UP = "top_up"
+    RENEWAL = "renewal"
+    RENEWAL_FEE = "renewal_fee"
+    """Money is taken for a renewal. Closed while `RENEWAL` is open, plans are renewed free of charge."""
+    PLAN_CHANGE = "plan_change"
+    SIM_REPLACEMENT = "sim_replacement"
+    NEW_APPLICATION = "new_application"
+    CHARGING = "charging"
+    """Money is taken for usage."""
+    DATA = "data"
+    VOICE = "voice"
+    TEXTS = "texts"
+    SECONDARY_LINES = "secondary_lines"
+    PORT_OUT = "port_out"
+    REFUND = "refund"
+    SUPPORT = "support"
+    EMERGENCY = "emergency"
+    """Emergency calls."""
+    NUMBER_RETURN = "number_return"
+    """Numbers go back to whom they came from."""
+    PURGE = "purge"
+    """What was kept of persons is destroyed."""
+
+
+OPENED_BY_A_STAGE = frozenset({Capability.REFUND, Capability.NUMBER_RETURN, Capability.PURGE})
+"""These have no place in a running service. All others are open until a stage closes them."""
+PROTECTED = frozenset({Capability.PORT_OUT, Capability.REFUND, Capability.SUPPORT, Capability.EMERGENCY})
+"""No stage closes these before the last day that the plan promises for them."""
+IRREVERSIBLE = frozenset({Capability.NUMBER_RETURN, Capability.PURGE})
+"""Opened only by stages that are marked irreversible."""
+CUT_BY_THE_HOST = frozenset({Capability.DATA, Capability.VOICE, Capability.TEXTS})
+"""What a host operator's network carries for us, and can stop."""
+
+
+class Void(StrEnum):
+    """What a stage makes void; what was paid for it is owed."""
+
+    UNACTIVATED_CARDS = "unactivated_cards"
+
+
+class ValueKind(StrEnum):
+    """The kinds of value that are told apart when balances are recorded."""
+
+    CASH = "cash"
+    UNUSED_PLAN_VALUE = "unused_plan_value"
+    VOUCHERS = "vouchers"
+    DEPOSITS = "deposits"
+    DISPUTED = "disputed"
+    PROMOTIONAL = "promotional"
+    UNACTIVATED_CARDS = "unactivated_cards"
+
+
+class RefundPolicy(StrEnum):
+    """How much of a kind of value is paid back."""
+
+    FULL = "full"
+    PRO_RATA = "pro_rata"
+    """The part that was not used."""
+    AS_PAID = "as_paid"
+    """In full, by the way it was paid."""
+    WHEN_DECIDED = "when_decided"
+    """Held until the dispute is over."""
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Why the service ends."""
+
+    issuer: str
+    legal_basis: str
+    received: date
+    document_sha256: str | None = None
+    """Of the document as it was served, in hexadecimal; None as long as it is not at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What changes at one instant."""
+
+    name: str
+    at: LocalTime
+    closes: frozenset[Capability] = frozenset()
+    opens: frozenset[Capability] = frozenset()
+    voids: frozenset[Void] = frozenset()
+    is_irreversible: bool = False
+    """It waits until no stay of any stage is in force."""
+    is_by_host: bool = False
+    """The host operator does it, whom a stay of our order does not bind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A court, or who gave the order, suspends stages that are still to come."""
+
+    since: LocalTime
+    until: LocalTime | None = None
+    """When it is lifted; None while that is not known."""
+    stages: frozenset[str] = frozenset()
+    """By name; none is the whole order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What subscribers are told ahead of a stage."""
+
+    stage: str
+    at: LocalTime
+    languages: tuple[Language, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnection:
+    """The host operator disconnects us, and the day on which the last subscriber is told."""
+
+    on: date
+    told: date
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One version of how the order is carried out."""
+
+    version: int
+    name: str
+    time_zone: ZoneInfo
+    order: Order
+    stages: tuple[Stage, ...]
+    last_days: Mapping[Capability, date]
+    """Of protected capabilities, the day being one of them; one that is not named has no last day."""
+    refunds: Mapping[ValueKind, RefundPolicy]
+    notices: tuple[Notice, ...] = ()
+    disconnection: Disconnection | None = None
+    closed_days: frozenset[date] = frozenset()
+    """Holidays: days that are no business days, beside Saturdays and Sundays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The capability is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """It is not, and why."""
+
+    stage: str | None
+    """Which closed it, or is to open it; None if no stage of the plan does."""
+    since: datetime | None
+    """The instant, in UTC, at which that stage closed it; None if it was never open."""
+
+
+Gate = Open | Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Stages that are still to come are put off, and so are the last days they end."""
+
+    decided: LocalTime
+    by: timedelta
+    stages: frozenset[str] = frozenset()
+    """By name; none is all that are still to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostCut:
+    """The host operator will stop carrying something, whatever the plan says."""
+
+    at: LocalTime
+    capabilities: frozenset[Capability]
+    told: date
+    """The day on which the last subscriber is told of it."""
+
+
+Amendment = Extension | HostCut
