@@ -35,6 +35,9 @@ from onecard.gateways.smpp.translate import (
 )
 from onecard.node import config
 from onecard.node.config import ConfigError, load_config
+from onecard.winddown import reading as winddown
+from onecard.winddown.model import OPENED_BY_A_STAGE, PROTECTED, Capability, RefundPolicy, ValueKind
+from onecard.winddown.reading import read_plan
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -112,15 +115,46 @@ def test_the_reference_names_every_key_of_the_configuration_with_its_default(hea
     assert written == [(f"`{field.name}`", say_default(field)) for field in fields]
 
 
+PLAN = "reference/winddown-plan.md"
+PLAN_TABLES: dict[str, type[msgspec.Struct]] = {
+    "Top level": winddown.TopKeys,
+    "`[order]`": winddown.OrderKeys,
+    "`[[stage]]`": winddown.StageKeys,
+    "`[[notice]]`": winddown.NoticeKeys,
+    "`[[stay]]`": winddown.StayKeys,
+    "`[disconnection]`": winddown.DisconnectionKeys,
+}
+
+
+@pytest.mark.parametrize("heading", PLAN_TABLES)
+def test_the_reference_names_every_key_of_a_winddown_plan_with_its_default(heading: str) -> None:
+    written = [(row[0], row[1]) for row in rows_of(read(PLAN), heading)]
+    fields = msgspec.structs.fields(PLAN_TABLES[heading])
+    assert written == [(f"`{field.name}`", say_default(field)) for field in fields]
+
+
+def test_the_reference_names_every_gate_last_day_and_refund_of_a_winddown_plan() -> None:
+    page = read(PLAN)
+    gates = [(row[0].strip("`"), row[1] == "closed") for row in rows_of(page, "Gates")]
+    assert gates == [(one.value, one in OPENED_BY_A_STAGE) for one in Capability]
+    assert [row[0].strip("`") for row in rows_of(page, "`[last_days]`")] == sorted(PROTECTED)
+    assert [row[0].strip("`") for row in rows_of(page, "`[refunds]`")] == list(ValueKind)
+    policies = page.split("\n| value | |\n", 1)[1].split("\n\n", 1)[0]
+    assert re.findall(r"^\| `(\w+)`", policies, re.MULTILINE) == list(RefundPolicy)
+
+
 TOML = [(name_of(page), block) for page in PAGES for block in blocks_of(page, "toml")]
 
 
 @pytest.mark.parametrize(("page", "block"), TOML)
 def test_every_toml_example_can_be_used(page: str, block: str, tmp_path: Path) -> None:
-    """A price book is read as one; of a configuration that is only part of one, the operator is added."""
+    """Price books and plans are read as such; of a configuration that is only part of one, the operator is added."""
     document = tomllib.loads(block)
     if "effective_from" in document:
         read_toml_price_list(block)
+        return
+    if "stage" in document:
+        read_plan(block)
         return
     file = tmp_path / "onecard.toml"
     file.write_text(block if "operator" in document else block + OPERATOR, encoding="utf-8")

@@ -27,6 +27,7 @@ GROUPS = {
     "plan": "Plans: monthly fees with allowances.",
     "allowance": "Allowances: units that are used before cash.",
     "usage": "Usage records: what was used, and what it cost.",
+    "winddown": "The end of the service by order: plans and their gates.",
 }
 
 
