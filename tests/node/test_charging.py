@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 
 import shop
+from gateways.smpp.peers.certificates import make_certificates
 from onecard.cards.model import Card
 from onecard.catalogue.actions import import_price_book
 from onecard.catalogue.model import PriceBook
@@ -51,6 +54,20 @@ async def test_a_network_function_charges_a_text_over_http(database: Database) -
             assert answered.status_code == 201, answered.text
         assert await town.balance(card) == 9_950_000
         await town.proved()
+
+
+async def test_networks_may_charge_over_tls(database: Database, tmp_path: Path) -> None:
+    made = make_certificates(tmp_path)
+    files = {"certificate": str(made.certificate), "key": str(made.key)}
+    http = {"listen": "127.0.0.1:0", "tls": {"listen": "127.0.0.1:0", **files}}
+    async with connection(database.pool) as borrowed:
+        await stock_up(borrowed)
+    async with open_town(database, charging=CORE, http=http) as town:
+        trusting = ssl.create_default_context(cafile=str(made.authority))
+        url = f"https://{town.node.addresses.http_tls}/nchf-convergedcharging/v3/chargingdata"
+        async with httpx.AsyncClient(verify=trusting, http2=True) as client:
+            answered = await client.post(url, json={}, headers={"authorization": f"Bearer {TOKEN}"})
+    assert (answered.status_code, answered.http_version) == (400, "HTTP/2")
 
 
 async def test_a_stranger_charges_nothing(database: Database) -> None:

@@ -94,9 +94,10 @@ class Smpp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where home operators post outcomes, and where health and metrics are read."""
+    """Where home operators post outcomes, 5G networks charge, and health and metrics are read."""
 
     listen: str = "127.0.0.1:8080"
+    tls: Tls | None = None
 
 
 class Bind(Enum):
@@ -325,7 +326,8 @@ def _check_addresses(config: Config) -> Iterator[str]:
     addresses = {"smpp.listen": config.smpp.listen, "http.listen": config.http.listen}
     if config.diameter:
         addresses["diameter.listen"] = config.diameter.listen
-    for name, tls in (("smpp", config.smpp.tls), ("diameter", config.diameter and config.diameter.tls)):
+    diameter_tls = config.diameter.tls if config.diameter else None
+    for name, tls in (("smpp", config.smpp.tls), ("http", config.http.tls), ("diameter", diameter_tls)):
         if tls:
             addresses[f"{name}.tls.listen"] = tls.listen
             yield from _check_files(f"{name}.tls", tls)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
+from pathlib import Path
 
 import structlog
 
@@ -21,7 +22,7 @@ from onecard.charging.allowances import list_text_allowances
 from onecard.database.migrations import pending
 from onecard.database.pool import Connection, Database, Pool, connection
 from onecard.gateways.http.app import make_app
-from onecard.gateways.http.server import serve_http
+from onecard.gateways.http.server import TlsFiles, serve_http
 from onecard.gateways.nchf.notify import Notifier
 from onecard.gateways.nchf.server import mount
 from onecard.gateways.passwords import PasswordCheck
@@ -69,6 +70,7 @@ class Addresses:
     smpp: str
     smpp_tls: str | None
     http: str
+    http_tls: str | None = None
     diameter: str | None = None
 
 
@@ -116,7 +118,13 @@ async def run_node(
         tail.on_tariff.append(partial(_notify_all, notifier, control))
         nchf = make_nchf(config.charging, control, notifier, master, clock)
         app = make_app(database.pool, links, routes, check, clock, [mount(nchf)])
+        http_tls = None
         web_address = await stack.enter_async_context(serve_http(app, *parse_address(config.http.listen)))
+        if config.http.tls is not None:
+            _tls_context(config.http.tls, "http.tls")  # to say now what is wrong with the files
+            tls_files = TlsFiles(Path(config.http.tls.certificate), Path(config.http.tls.key))
+            serving = serve_http(app, *parse_address(config.http.tls.listen), tls_files)
+            http_tls = await stack.enter_async_context(serving)
         server = SmppServer(
             config.smpp.system_id,
             {
@@ -128,7 +136,7 @@ async def run_node(
             connections_most=config.smpp.connections_most,
         )
         stack.push_async_callback(server.close)
-        addresses = await _listen(config, server, web_address)
+        addresses = replace(await _listen(config, server, web_address), http_tls=http_tls)
         if config.diameter is not None:
             tls = _tls_context(config.diameter.tls, "diameter.tls") if config.diameter.tls else None
             running = run_diameter(config.diameter, config.charging, control, tls=tls)

@@ -1,4 +1,4 @@
-"""Serve an ASGI application in this process: HTTP/1.1 and HTTP/2 by prior knowledge on one port."""
+"""Serve an ASGI application in this process: HTTP/1.1 and HTTP/2 on one port, plain or with TLS."""
 
 from __future__ import annotations
 
@@ -6,18 +6,39 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """A certificate and its key, in PEM files."""
+
+    certificate: Path
+    key: Path
+
+
 @asynccontextmanager
-async def serve_http(app: Any, host: str, port: int) -> AsyncIterator[str]:
-    """Serve until the end of the block; yields host:port, the port chosen by the system where 0 was asked for."""
+async def serve_http(app: Any, host: str, port: int, tls: TlsFiles | None = None) -> AsyncIterator[str]:
+    """Serve until the end of the block; yields host:port, the port chosen by the system where 0 was asked for.
+
+    With TLS, HTTP/2 is negotiated (ALPN); without it, a client that knows may speak it at once.
+    """
     port = port or _free_port(host)
     server = Server(
-        app, address=host, port=port, interface=Interfaces.ASGINL, log_enabled=False, websockets=False
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        log_enabled=False,
+        websockets=False,
+        ssl_cert=tls.certificate if tls else None,
+        ssl_key=tls.key if tls else None,
+        ssl_protocol_min=SSLProtocols.tls12,
     )
     serving = asyncio.ensure_future(server.serve())
     try:
