@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import shop
 from charging.desk import open_desk
 from onecard.cards.model import CardState
 from onecard.cards.store import find_card
-from onecard.catalogue.model import UsageKind
+from onecard.catalogue.model import HOME, Rate, UsageKind
 from onecard.charging.model import Answer, Ask, Operation, Result
 from onecard.charging.store import purge_sessions
 from onecard.database.pool import Database, connection
@@ -122,3 +123,19 @@ async def test_the_first_call_activates_the_card(database: Database) -> None:
             card = await find_card(borrowed, desk.card.part, desk.card.id)
         assert card is not None
         assert (desk.card.state, card.state) == (CardState.SOLD, CardState.ACTIVE)
+
+
+async def test_a_card_that_comes_to_another_network_is_rated_there_from_then_on(database: Database) -> None:
+    at_home = Rate(UsageKind.DATA, shop.CA, 10_000, 1_000_000, zone=HOME)
+    in_china = Rate(UsageKind.DATA, shop.CA, 50_000, 1_000_000, zone="china")
+    megabyte, data = 1_000_000, UsageKind.DATA
+    async with open_desk(database, rates=(at_home, in_china)) as desk:
+        await desk.say("d1", 0, INITIAL, Ask(1, wanted=megabyte), usage=data)
+        desk.clock.move(timedelta(minutes=1))
+        moved = Ask(1, used=megabyte, wanted=megabyte)
+        answer = await desk.say("d1", 1, UPDATE, moved, usage=data, network="46000")
+        assert answer.cost_micros == 10_000, "what was used at home has the price of home"
+        desk.clock.move(timedelta(minutes=1))
+        answer = await desk.say("d1", 2, TERMINATE, Ask(1, used=megabyte), usage=data, network="46000")
+        assert answer.cost_micros == 60_000
+        await desk.proved()

@@ -220,7 +220,7 @@ class CreditControl:
 
     async def _plan(self, request: Request, session: Session | None, *, must_look: bool) -> Plan | Answer:
         now = self._clock.now()
-        opened = session or await self._open(request, now)
+        opened = await self._move(session, request, now) if session else await self._open(request, now)
         if isinstance(opened, Answer):
             return opened
         purse = await self._purse(opened, now, look=must_look)
@@ -250,13 +250,36 @@ class CreditControl:
         if isinstance(charged, UsageRefusal):
             return Answer(Result.SERVICE_DENIED)
         line = charged.line
-        at_home = entry.card.imsi.startswith(request.network)  # an IMSI begins with its network's MCC and MNC
-        zone = HOME if at_home else zone_of(setting.tariff, entry.currency, request.network, now)
+        zone = self._zone_of(entry, request.network, now)
         use = Use(request.usage, entry.currency, line.country, line.time_zone, charged.far, zone)
         card = entry.card
         return Session(
-            request.session_id, 0, request.number, card.part, card.account_id, card.id, line.id, use, now
+            request.session_id,
+            0,
+            request.number,
+            card.part,
+            card.account_id,
+            card.id,
+            line.id,
+            use,
+            now,
+            network=request.network,
         )
+
+    async def _move(self, session: Session, request: Request, now: datetime) -> Session:
+        """A card that has come to another network is rated there, for what it is granted from here on."""
+        if not request.network or request.network == session.network:
+            return session
+        entry = await self._find_card(request)
+        if entry is None:
+            return session
+        zone = self._zone_of(entry, request.network, now)
+        return replace(session, network=request.network, use=replace(session.use, zone=zone))
+
+    def _zone_of(self, entry: CardEntry, network: str, now: datetime) -> str:
+        if entry.card.imsi.startswith(network):  # an IMSI begins with the MCC and MNC of its own network
+            return HOME
+        return zone_of(self._setting().tariff, entry.currency, network, now)
 
     async def _find_card(self, request: Request) -> CardEntry | None:
         for key in (request.msisdn, request.imsi):

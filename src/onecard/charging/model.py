@@ -151,6 +151,8 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     use: Use
     opened_at: datetime
     services: tuple[Service, ...] = ()
+    network: str = ""
+    """MCC and MNC of the network that last served the card; empty is home."""
 
 
 class Allowance(msgspec.Struct, frozen=True, gc=False):

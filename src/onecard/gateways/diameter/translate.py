@@ -22,6 +22,7 @@ from onecard.gateways.diameter.constants import (
     SmMessageType,
     SubscriptionIdType,
     TariffChangeUsage,
+    TriggerType,
 )
 from onecard.gateways.diameter.messages import (
     CostInformation,
@@ -32,6 +33,7 @@ from onecard.gateways.diameter.messages import (
     ImsInformation,
     RequestedUnits,
     ServiceAnswer,
+    Trigger,
     UnitValue,
     UsedUnits,
 )
@@ -68,6 +70,8 @@ EMERGENCY_URN = "urn:service:sos"
 _CONTEXT = re.compile(r"(32251|32260|32274|32276)@3gpp\.org", re.IGNORECASE)
 
 
+CHANGES_OF_PRICE = Trigger((TriggerType.CHANGE_IN_MCC, TriggerType.CHANGE_IN_MNC))
+"""A card that roams elsewhere is to be asked for again: prices depend on the network that serves it."""
 TERMINATE = FinalUnit(FinalUnitAction.TERMINATE)
 
 
@@ -291,6 +295,7 @@ def _service(
         validity_seconds=grant.valid_seconds if granted else None,
         final_unit=settings.final_unit if grant.is_last else None,
         quota_holding_seconds=settings.quota_holding_seconds if usage is UsageKind.DATA else None,
+        trigger=CHANGES_OF_PRICE if usage is UsageKind.DATA and granted else None,
     )
 
 
