@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import structlog
 
 from cli.terminal import Terminal
 from onecard.database.pool import Database
 
 
 @pytest.fixture
-def bare_terminal(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+def bare_terminal(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal in a directory with the example configuration, and a database that has only its tables."""
     for name in ("ONECARD_CONFIG", "ONECARD_MASTER_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -23,8 +21,7 @@ def bare_terminal(database: Database, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     example = (files("onecard.cli") / "example.toml").read_text(encoding="utf-8")
     (tmp_path / "onecard.toml").write_text(example, encoding="utf-8")
-    yield Terminal(tmp_path)
-    structlog.reset_defaults()  # the command line logged to a stderr that is gone
+    return Terminal(tmp_path)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 from typer.testing import CliRunner, Result
 
 from onecard.cli.app import app
@@ -25,7 +26,10 @@ class Terminal:
     directory: Path
 
     def run(self, *words: str, typed: str | None = None) -> Result:
-        return CliRunner().invoke(app, list(words), input=typed)
+        try:
+            return CliRunner().invoke(app, list(words), input=typed)
+        finally:
+            structlog.reset_defaults()  # the command line logged to a stderr that is gone
 
     def tell(self, *words: str, typed: str | None = None) -> str:
         """What a command says when it succeeds."""
