@@ -35,8 +35,9 @@ from onecard.gateways.smpp.translate import (
 )
 from onecard.node import config
 from onecard.node.config import ConfigError, load_config
+from onecard.values.gate import OPENED_BY_A_STAGE, Capability
 from onecard.winddown import reading as winddown
-from onecard.winddown.model import OPENED_BY_A_STAGE, PROTECTED, Capability, RefundPolicy, ValueKind
+from onecard.winddown.model import PROTECTED, RefundPolicy, ValueKind
 from onecard.winddown.reading import read_plan
 
 ROOT = Path(__file__).parents[2]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from onecard.values.gate import OPENED_BY_A_STAGE, Capability, Closed, Gate
 from onecard.values.language import Language
 from onecard.winddown.model import (
-    OPENED_BY_A_STAGE,
-    Capability,
     LocalTime,
     Notice,
     Order,
@@ -20,6 +21,7 @@ from onecard.winddown.model import (
     Stay,
     ValueKind,
 )
+from onecard.winddown.rules import gates_at
 
 TORONTO = ZoneInfo("America/Toronto")
 GREENWICH = ZoneInfo("UTC")
@@ -45,6 +47,16 @@ SERVICE_ENDS = Stage(
 )
 PURGE = Stage("purge", local("2022-09-01"), opens=frozenset({Capability.PURGE}), is_irreversible=True)
 NOTICE = Notice("service ends", local("2022-02-01T09:00"), (Language.ENGLISH, Language.FRENCH))
+
+
+def every_gate(plan: Plan, stays: Collection[Stay], at: datetime) -> dict[Capability, Gate]:
+    """The gates one by one, without what is only told of those that a stage is still to open."""
+    gates = gates_at(plan, stays, at)
+    return {one: _without_opening(gates.gate(one)) for one in Capability}
+
+
+def _without_opening(gate: Gate) -> Gate:
+    return replace(gate, opens_at=None) if isinstance(gate, Closed) else gate
 
 
 def make_plan(*stages: Stage, zone: ZoneInfo = TORONTO) -> Plan:

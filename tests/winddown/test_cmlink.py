@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from onecard.winddown.model import Capability, Closed, Open, RefundPolicy, ValueKind, Void
+from onecard.values.gate import Capability, Closed, Open
+from onecard.winddown.model import RefundPolicy, ValueKind, Void
 from onecard.winddown.reading import read_plan
-from onecard.winddown.rules import date_stages, gates_at
-from winddown.plans import local
+from onecard.winddown.rules import date_stages
+from winddown.plans import every_gate, local
 
 C = Capability
 FILE = Path(__file__).parents[2] / "plans" / "cmlink-canada-2021.toml"
@@ -32,7 +33,7 @@ BOUNDARIES = [
 
 
 def closed_at(instant: datetime) -> set[Capability]:
-    return {one for one, gate in gates_at(PLAN, (), instant).items() if isinstance(gate, Closed)}
+    return {one for one, gate in every_gate(PLAN, (), instant).items() if isinstance(gate, Closed)}
 
 
 @pytest.mark.parametrize(("boundary", "before", "after"), BOUNDARIES)
@@ -60,9 +61,11 @@ def test_no_stage_but_those_that_were_tested_has_a_date() -> None:
 
 
 def test_plans_are_renewed_free_of_charge_until_31_march_is_over() -> None:
-    last = gates_at(PLAN, (), datetime.fromisoformat("2022-03-31T23:59:59-04:00"))
+    last = every_gate(PLAN, (), datetime.fromisoformat("2022-03-31T23:59:59-04:00"))
     assert last[C.RENEWAL] == Open()
-    assert last[C.RENEWAL_FEE] == Closed(PLAN.stages[0].name, datetime(2021, 12, 28, 5, tzinfo=UTC))
+    assert last[C.RENEWAL_FEE] == Closed(
+        C.RENEWAL_FEE, PLAN.stages[0].name, datetime(2021, 12, 28, 5, tzinfo=UTC)
+    )
 
 
 def test_cards_that_were_never_activated_are_void_on_5_january_and_paid_back_as_paid() -> None:
@@ -75,5 +78,5 @@ def test_cards_that_were_never_activated_are_void_on_5_january_and_paid_back_as_
 
 @pytest.mark.parametrize("year", [2022, 2030, 2100])
 def test_asking_for_the_balance_has_no_last_date(year: int) -> None:
-    gates = gates_at(PLAN, (), datetime(year, 6, 1, tzinfo=UTC))
+    gates = every_gate(PLAN, (), datetime(year, 6, 1, tzinfo=UTC))
     assert gates[C.REFUND] == gates[C.SUPPORT] == gates[C.EMERGENCY] == Open()

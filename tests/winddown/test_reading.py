@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onecard.values.gate import Capability
 from onecard.values.language import Language
 from onecard.values.table import BadTable
-from onecard.winddown.model import Capability, Disconnection, Notice, Order, Stay
+from onecard.winddown.model import Disconnection, Notice, Order, Stay
 from onecard.winddown.reading import read_plan
 from winddown.plans import local
 

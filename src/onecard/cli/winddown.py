@@ -15,8 +15,9 @@ from onecard.cli.failures import Failure, Misuse
 from onecard.cli.options import Options
 from onecard.cli.show import Answer, Table, say_time
 from onecard.values.clock import SystemClock
+from onecard.values.gate import Capability, Gate, Open
 from onecard.values.table import BadTable
-from onecard.winddown.model import Capability, Gate, Open, Stay
+from onecard.winddown.model import Stay
 from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.rules import DatedStage, date_stages, gates_at, say_effects
 
@@ -64,7 +65,8 @@ def show(
     zone = read.plan.time_zone
     instant = _read_time(at, zone) if at else SystemClock().now()
     stages = [_describe_stage(one, instant) for one in date_stages(read.plan, read.stays)]
-    gates = [_describe_gate(*one) for one in gates_at(read.plan, read.stays, instant).items()]
+    found = gates_at(read.plan, read.stays, instant)
+    gates = [_describe_gate(capability, found.gate(capability)) for capability in Capability]
     document = {"plan": read.plan.name, "version": read.plan.version, "at": instant}
     parts: list[str | Table] = [
         f"{read.plan.name}, version {read.plan.version}, at {say_time(instant, zone)}\n",

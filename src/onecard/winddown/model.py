@@ -8,44 +8,13 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from onecard.values.gate import Capability
 from onecard.values.language import Language
 
 LocalTime = datetime
 """Without an offset: what the clock on the wall shows in the plan's time zone."""
 
 
-class Capability(StrEnum):
-    """Something the service does, behind a gate of its own."""
-
-    SALE = "sale"
-    ACTIVATION = "activation"
-    PORT_IN = "port_in"
-    TOP_UP = "top_up"
-    RENEWAL = "renewal"
-    RENEWAL_FEE = "renewal_fee"
-    """Money is taken for a renewal. Closed while `RENEWAL` is open, plans are renewed free of charge."""
-    PLAN_CHANGE = "plan_change"
-    SIM_REPLACEMENT = "sim_replacement"
-    NEW_APPLICATION = "new_application"
-    CHARGING = "charging"
-    """Money is taken for usage."""
-    DATA = "data"
-    VOICE = "voice"
-    TEXTS = "texts"
-    SECONDARY_LINES = "secondary_lines"
-    PORT_OUT = "port_out"
-    REFUND = "refund"
-    SUPPORT = "support"
-    EMERGENCY = "emergency"
-    """Emergency calls."""
-    NUMBER_RETURN = "number_return"
-    """Numbers go back to whom they came from."""
-    PURGE = "purge"
-    """What was kept of persons is destroyed."""
-
-
-OPENED_BY_A_STAGE = frozenset({Capability.REFUND, Capability.NUMBER_RETURN, Capability.PURGE})
-"""These have no place in a running service. All others are open until a stage closes them."""
 PROTECTED = frozenset({Capability.PORT_OUT, Capability.REFUND, Capability.SUPPORT, Capability.EMERGENCY})
 """No stage closes these before the last day that the plan promises for them."""
 IRREVERSIBLE = frozenset({Capability.NUMBER_RETURN, Capability.PURGE})
@@ -155,24 +124,6 @@ class Plan:
     disconnection: Disconnection | None = None
     closed_days: frozenset[date] = frozenset()
     """Holidays: days that are no business days, beside Saturdays and Sundays."""
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """The capability is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """It is not, and why."""
-
-    stage: str | None
-    """Which closed it, or is to open it; None if no stage of the plan does."""
-    since: datetime | None
-    """The instant, in UTC, at which that stage closed it; None if it was never open."""
-
-
-Gate = Open | Closed
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from onecard.values.gate import Capability
 from onecard.values.language import Language
 from onecard.values.table import BadTable, Problem
 from onecard.winddown.model import (
     PROTECTED,
-    Capability,
     Disconnection,
     LocalTime,
     Notice,

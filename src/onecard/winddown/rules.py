@@ -12,22 +12,18 @@ from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
 
+from onecard.values.gate import OPENED_BY_A_STAGE, Capability, Closed, Gates
 from onecard.values.table import Problem
 from onecard.winddown.model import (
     CUT_BY_THE_HOST,
     IRREVERSIBLE,
-    OPENED_BY_A_STAGE,
     PROTECTED,
     Amendment,
-    Capability,
-    Closed,
     Disconnection,
     Extension,
-    Gate,
     HostCut,
     LocalTime,
     Notice,
-    Open,
     Plan,
     Stage,
     Stay,
@@ -106,22 +102,27 @@ def to_instant(at: LocalTime, zone: ZoneInfo) -> datetime:
 # Gates
 
 
-def gates_at(plan: Plan, stays: Collection[Stay], at: datetime) -> Mapping[Capability, Gate]:
+def gates_at(plan: Plan, stays: Collection[Stay], at: datetime) -> Gates:
     """Every gate at an instant, which must have an offset."""
     assert at.tzinfo is not None
     dated = date_stages(plan, stays)
-    return {capability: _decide_gate(capability, dated, at) for capability in Capability}
+    decided = {capability: _decide_gate(capability, dated, at) for capability in Capability}
+    to_come = (one.instant for one in dated if one.instant is not None and one.instant > at)
+    closed = {capability: gate for capability, gate in decided.items() if gate is not None}
+    return Gates(closed, until=next(to_come, None))
 
 
-def _decide_gate(capability: Capability, dated: Sequence[DatedStage], at: datetime) -> Gate:
+def _decide_gate(capability: Capability, dated: Sequence[DatedStage], at: datetime) -> Closed | None:
     """The first stage that closes a gate closes it for good, whichever opens it."""
     closing = next((one for one in dated if capability in one.stage.closes), None)
     if closing is not None and closing.has_come(at):
-        return Closed(closing.stage.name, closing.instant)
+        return Closed(capability, closing.stage.name, closing.instant)
     opening = next((one for one in dated if capability in one.stage.opens), None)
     if capability not in OPENED_BY_A_STAGE or (opening is not None and opening.has_come(at)):
-        return Open()
-    return Closed(opening.stage.name if opening else None, None)
+        return None
+    if opening is None:
+        return Closed(capability, None, None)
+    return Closed(capability, opening.stage.name, None, opens_at=opening.instant)
 
 
 # What is wrong with a plan

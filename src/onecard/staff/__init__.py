@@ -1,0 +1,1 @@
+"""Who runs the operator: staff accounts, their roles, and how they prove who they are."""
