@@ -1,0 +1,1 @@
+"""What banks read and write: payment orders on their way out, reports and statements on their way back."""
