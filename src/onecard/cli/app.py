@@ -78,4 +78,5 @@ def root(
 
     The database is the embedded one of --data, or the one that ONECARD_DATABASE_URL names.
     """
-    context.obj = Options().override(config, data, actor, as_json=as_json)
+    given: Options = context.obj or Options()
+    context.obj = given.override(config, data, actor, as_json=as_json)

@@ -17,7 +17,6 @@ from onecard.database.pool import Connection, open_database
 from onecard.database.pool import connection as borrow
 from onecard.node.config import Config, ConfigError
 from onecard.sealing.keys import MasterKey, load_master_key
-from onecard.values.clock import SystemClock
 
 CONNECTIONS_MOST = 2
 
@@ -69,7 +68,7 @@ async def open_bare_desk(options: Options) -> AsyncIterator[Desk]:
         open_database(options.database_url, options.data, connections_most=CONNECTIONS_MOST) as database,
         borrow(database.pool) as connection,
     ):
-        yield Desk(connection, options, SystemClock().now(), config)
+        yield Desk(connection, options, options.clock.now(), config)
 
 
 def check_made(options: Options) -> None:

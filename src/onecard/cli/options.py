@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from onecard.values.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from onecard.node.config import Config
@@ -58,16 +60,18 @@ class Options:
     data: Path | None = None
     actor_given: str | None = None
     as_json: bool = False
+    clock: Clock = field(default_factory=SystemClock)
 
     def override(
         self, config_file: Path | None, data: Path | None, actor: str | None, *, as_json: bool
     ) -> Options:
         """What stands behind the command's name goes over what stands before it."""
-        return Options(
-            config_file or self.config_file,
-            data.resolve() if data else self.data,
-            actor or self.actor_given,
-            as_json or self.as_json,
+        return replace(
+            self,
+            config_file=config_file or self.config_file,
+            data=data.resolve() if data else self.data,
+            actor_given=actor or self.actor_given,
+            as_json=as_json or self.as_json,
         )
 
     @property

@@ -41,7 +41,6 @@ from onecard.cli.show import Answer, Table, say_time
 from onecard.lines.rules import default_time_zone
 from onecard.lines.store import find_line_of_number
 from onecard.switching.dialling import read_destination, read_sender
-from onecard.values.clock import SystemClock
 from onecard.values.money import Currency, Money, format_micros, parse_currency
 from onecard.values.phone import E164, country_of, parse_number
 from onecard.values.table import BadTable
@@ -105,10 +104,10 @@ async def import_(
 
 
 @plain_command(app, "check")
-def check(_: Options, file: FileArgument) -> Answer:
+def check(options: Options, file: FileArgument) -> Answer:
     """Read a price book without importing it, and say what is in it, or all that is wrong with it."""
     try:
-        prices = _read_file(file, ANY_CURRENCY, SystemClock().now())
+        prices = _read_file(file, ANY_CURRENCY, options.clock.now())
     except BadTable as bad:
         problems = [{"place": problem.place, "reason": problem.reason} for problem in bad.problems]
         return Answer({"good": False, "problems": problems}, list(map(str, bad.problems)), is_good=False)

@@ -14,7 +14,6 @@ from onecard.cli.command import new_group, plain_command
 from onecard.cli.failures import Failure, Misuse
 from onecard.cli.options import Options
 from onecard.cli.show import Answer, Table, say_time
-from onecard.values.clock import SystemClock
 from onecard.values.gate import Capability, Gate, Open
 from onecard.values.table import BadTable
 from onecard.winddown.model import Stay
@@ -45,7 +44,7 @@ def check(_: Options, file: FileArgument) -> Answer:
 
 @plain_command(app, "show")
 def show(
-    _: Options,
+    options: Options,
     file: FileArgument,
     at: Annotated[
         str | None,
@@ -63,7 +62,7 @@ def show(
         sentence = f"the plan cannot be used: {bad}: see `onecard winddown check {file}`"
         raise Failure("bad_file", sentence) from None
     zone = read.plan.time_zone
-    instant = _read_time(at, zone) if at else SystemClock().now()
+    instant = _read_time(at, zone) if at else options.clock.now()
     stages = [_describe_stage(one, instant) for one in date_stages(read.plan, read.stays)]
     found = gates_at(read.plan, read.stays, instant)
     gates = [_describe_gate(capability, found.gate(capability)) for capability in Capability]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -21,20 +21,10 @@ from onecard.node.config import load_config
 from onecard.node.node import run_node
 from onecard.node.serve import master_key_file
 from onecard.sealing.keys import load_master_key
-from onecard.values.clock import SystemClock
+from onecard.values.clock import ClockAhead
 
 NODE = "onecard-later"
 CONNECTIONS_MOST = 20
-
-
-class ClockAhead:
-    """The machine's clock, put forward."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self._ahead = ahead
-
-    def now(self) -> datetime:
-        return SystemClock().now() + self._ahead
 
 
 def log_as_json() -> None:

@@ -21,6 +21,17 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+class ClockAhead:
+    """The machine's clock, put forward: what days bring need not be waited for."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        assert ahead >= timedelta(0)
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return SystemClock().now() + self._ahead
+
+
 class MovedClock:
     """A clock that stands still until it is moved."""
 
