@@ -25,7 +25,7 @@ from onecard.ledger.actions import check_ledger, top_up
 from onecard.lines.actions import import_numbers
 from onecard.lines.store import list_lines
 from onecard.sales.actions import sell_card_to_newcomer
-from onecard.sealing.keys import MasterKey, create_master_key, load_master_key
+from onecard.sealing.keys import MasterKey, create_key_file, load_master_key
 from onecard.subscribers.model import Contact
 from onecard.values.card import luhn_is_valid
 from onecard.values.language import Language
@@ -96,7 +96,7 @@ async def open_operator() -> AsyncIterator[Operator]:
         directory = Path(place)
         directory.chmod(0o711)
         key_file = directory / "data.master.key"
-        create_master_key(key_file)
+        create_key_file(key_file)
         async with (
             await EmbeddedServer.start(directory / "data") as server,
             open_pool(server.dsn) as pool,

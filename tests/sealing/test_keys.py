@@ -17,7 +17,7 @@ from onecard.sealing.keys import (
     SealBroken,
     SealingKey,
     WrongMasterKey,
-    create_master_key,
+    create_key_file,
     load_master_key,
 )
 
@@ -66,10 +66,10 @@ def test_a_wrapped_key_opens_with_its_master_key_only() -> None:
 
 def test_a_master_key_file_is_made_once_and_is_private(tmp_path: Path) -> None:
     file = tmp_path / "keys" / "master.key"
-    assert create_master_key(file)
+    assert create_key_file(file)
     assert file.stat().st_mode & 0o777 == 0o600
     content = file.read_bytes()
-    assert not create_master_key(file)
+    assert not create_key_file(file)
     assert file.read_bytes() == content
     assert list(file.parent.iterdir()) == [file]
     wrapped = load_master_key(file, {}).new_key(b"x")[1]
@@ -78,14 +78,14 @@ def test_a_master_key_file_is_made_once_and_is_private(tmp_path: Path) -> None:
 
 def test_of_many_that_make_the_file_at_once_one_does(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(create_master_key, [tmp_path / "master.key"] * 16))
+        made = list(threads.map(create_key_file, [tmp_path / "master.key"] * 16))
     assert made.count(True) == 1
     assert len(base64.b64decode((tmp_path / "master.key").read_bytes())) == 32
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     file = tmp_path / "master.key"
-    create_master_key(file)
+    create_key_file(file)
     environment = {"ONECARD_MASTER_KEY": base64.b64encode(bytes(32)).decode()}
     wrapped = load_master_key(file, environment).new_key(b"x")[1]
     MasterKey(bytes(32)).unwrap(wrapped, b"x")
@@ -98,7 +98,7 @@ def test_a_missing_master_key_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_a_master_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "master.key"
-    create_master_key(file)
+    create_key_file(file)
     file.chmod(0o640)
     with pytest.raises(BadMasterKey, match="chmod 600"):
         load_master_key(file, {})

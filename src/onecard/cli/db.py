@@ -17,7 +17,7 @@ from onecard.cli.show import Answer
 from onecard.database.embedded import attach
 from onecard.database.migrations import migrate
 from onecard.sealing.check import check_master_key
-from onecard.sealing.keys import MASTER_KEY_VARIABLE, create_master_key, load_master_key
+from onecard.sealing.keys import MASTER_KEY_VARIABLE, create_key_file, load_master_key
 
 PARTS_DEFAULT = 4
 PARTS_MOST = 1024
@@ -82,7 +82,7 @@ async def _make_master_key(desk: Desk) -> str:
     file = desk.options.master_key_file(desk.config_found)
     in_environment = MASTER_KEY_VARIABLE in os.environ
     if not in_environment and not await store.has_keys(desk.connection):
-        create_master_key(file)
+        create_key_file(file)
     await check_master_key(desk.connection, load_master_key(file))
     return MASTER_KEY_VARIABLE if in_environment else str(file)
 

@@ -16,7 +16,8 @@ from onecard.database.migrations import pending
 from onecard.database.pool import Connection, open_database
 from onecard.database.pool import connection as borrow
 from onecard.node.config import Config, ConfigError
-from onecard.sealing.keys import MasterKey, load_master_key
+from onecard.sealing.keys import MasterKey, create_key_file, load_master_key
+from onecard.sealing.signing import SigningKey, load_signing_key
 
 CONNECTIONS_MOST = 2
 
@@ -49,6 +50,12 @@ class Desk:
     def load_master_key(self) -> MasterKey:
         """The master key; raises BadMasterKey."""
         return load_master_key(self.options.master_key_file(self.config_found))
+
+    def load_signing_key(self) -> SigningKey:
+        """The key that signs statements and certificates, made if there is none yet; raises BadSigningKey."""
+        file = self.options.signing_key_file(self.config_found)
+        create_key_file(file)
+        return load_signing_key(file)
 
 
 @asynccontextmanager

@@ -109,7 +109,16 @@ class Options:
         """Where the master key is, unless it stands in the environment: beside the data directory by default."""
         if config is not None and config.master_key_file is not None:
             return Path(config.master_key_file)
-        return self.directory.with_name(f"{self.directory.name}.master.key")
+        return self._beside_data("master.key")
+
+    def signing_key_file(self, config: Config | None) -> Path:
+        """Where the key is that signs statements and certificates: beside the data directory by default."""
+        if config is not None and config.signing_key_file is not None:
+            return Path(config.signing_key_file)
+        return self._beside_data("signing.key")
+
+    def _beside_data(self, name: str) -> Path:
+        return self.directory.with_name(f"{self.directory.name}.{name}")
 
 
 NO_CONFIG = (

@@ -251,6 +251,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node: str = "onecard-1"
     master_key_file: str | None = None
     """Where the key is that wraps all keys; by default `master.key` beside the data."""
+    signing_key_file: str | None = None
+    """Where the key is that signs closing statements and certificates; by default `signing.key` beside the data."""
     directory_cards_most: int = 1_000_000
 
     def connects(self, name: str) -> bool:

@@ -32,6 +32,10 @@ class SealingError(Exception):
     """Something sealed cannot be opened, or nothing can be sealed."""
 
 
+class BadKey(SealingError):
+    """What is to hold a key is malformed, or readable by others."""
+
+
 class BadMasterKey(SealingError):
     """The master key is absent, malformed, or readable by others."""
 
@@ -104,13 +108,18 @@ class MasterKey:
 def load_master_key(file: Path, environment: Mapping[str, str] | None = None) -> MasterKey:
     """Take the master key from ``ONECARD_MASTER_KEY`` or else from its file; raises `BadMasterKey`."""
     text = (os.environ if environment is None else environment).get(MASTER_KEY_VARIABLE)
-    if text is not None:
-        return MasterKey(_decode(text, MASTER_KEY_VARIABLE))
-    return MasterKey(_decode(_read_private(file), str(file)))
+    try:
+        return MasterKey(decode_key(text, MASTER_KEY_VARIABLE) if text is not None else read_key_file(file))
+    except FileNotFoundError:
+        raise BadMasterKey(
+            f"there is no master key: {file} is missing and {MASTER_KEY_VARIABLE} is not set"
+        ) from None
+    except BadKey as error:
+        raise BadMasterKey(f"the master key cannot be used: {error}") from None
 
 
-def create_master_key(file: Path) -> bool:
-    """Make the key file, mode 0600, unless it is there; returns whether it was made.
+def create_key_file(file: Path) -> bool:
+    """Make a file with a new key, mode 0600, unless it is there; returns whether it was made.
 
     It appears whole or not at all: of two that make it at once, one wins and both then load the same key.
     """
@@ -131,26 +140,26 @@ def create_master_key(file: Path) -> bool:
         Path(draft).unlink()
 
 
-def _read_private(file: Path) -> str:
+def read_key_file(file: Path) -> bytes:
+    """The key that a file holds, of `KEY_BYTES`; raises `BadKey`, FileNotFoundError."""
     try:
         mode = file.stat().st_mode
         text = file.read_text(encoding="ascii")
     except FileNotFoundError:
-        raise BadMasterKey(
-            f"there is no master key: {file} is missing and {MASTER_KEY_VARIABLE} is not set"
-        ) from None
+        raise
     except (OSError, UnicodeDecodeError) as error:
-        raise BadMasterKey(f"the master key in {file} cannot be read: {error}") from None
+        raise BadKey(f"{file} cannot be read: {error}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise BadMasterKey(f"others may read the master key: run chmod 600 {file}")
-    return text
+        raise BadKey(f"others may read it: run chmod 600 {file}")
+    return decode_key(text, str(file))
 
 
-def _decode(text: str, source: str) -> bytes:
+def decode_key(text: str, source: str) -> bytes:
+    """Read a key in base64; `source` is where it stands. Raises `BadKey`."""
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_BYTES:
-        raise BadMasterKey(f"{source} does not hold a master key: base64 of {KEY_BYTES} bytes")
+        raise BadKey(f"{source} does not hold a key: base64 of {KEY_BYTES} bytes")
     return key
