@@ -12,7 +12,7 @@ import structlog
 import typer
 
 from onecard.cli.desk import Desk, open_desk
-from onecard.cli.failures import explain
+from onecard.cli.failures import GateClosed, explain, explain_gate
 from onecard.cli.options import ActorOption, ConfigOption, DataOption, JsonOption, Options
 from onecard.cli.show import Answer, show, show_failure
 
@@ -62,7 +62,10 @@ def desk_command(
         def at_desk(options: Options, *args: P.args, **arguments: P.kwargs) -> Answer | None:
             async def work() -> Answer | None:
                 async with open_desk(options) as desk:
-                    return await function(desk, *args, **arguments)
+                    try:
+                        return await function(desk, *args, **arguments)
+                    except GateClosed as gate:
+                        raise explain_gate(gate.closed, desk.gates, desk.zone) from None
 
             return run(work())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,9 @@ from onecard.database.pool import connection as borrow
 from onecard.node.config import Config, ConfigError
 from onecard.sealing.keys import MasterKey, create_key_file, load_master_key
 from onecard.sealing.signing import SigningKey, load_signing_key
+from onecard.values.gate import NO_ORDER, Gates
+from onecard.winddown.gatekeeper import Gatekeeper
+from onecard.winddown.store import load_in_force
 
 CONNECTIONS_MOST = 2
 
@@ -30,6 +33,8 @@ class Desk:
     options: Options
     at: datetime
     config_found: Config | None
+    gates: Gates = NO_ORDER
+    """What the order in force leaves open, at `at`; an action that a gate stands before is handed them."""
 
     @property
     def actor(self) -> str:
@@ -64,7 +69,7 @@ async def open_desk(options: Options) -> AsyncIterator[Desk]:
     check_made(options)
     async with open_bare_desk(options) as desk:
         await _check_ready(desk.connection)
-        yield desk
+        yield replace(desk, gates=Gatekeeper(await load_in_force(desk.connection)).at(desk.at))
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 from typing import TypeVar
 
 import asyncpg
@@ -21,6 +22,7 @@ from onecard.payments.model import VoucherRefusal
 from onecard.sealing.keys import SealingError
 from onecard.subscribers.model import SubscriberRefusal
 from onecard.values.card import BadCardIdentifier
+from onecard.values.gate import Capability, Closed, Gates
 from onecard.values.money import BadMoney
 from onecard.values.phone import BadNumber
 from onecard.values.table import BadTable
@@ -134,11 +136,79 @@ class Misuse(Failure):
         super().__init__("misuse", sentence)
 
 
-def accept(answer: T | Refusal) -> T:
-    """What an action gave; raises Failure where it refused."""
+class GateClosed(Exception):
+    """An action met a closed gate. What is said of it depends on the desk: see `explain_gate`."""
+
+    def __init__(self, closed: Closed) -> None:
+        super().__init__(closed.capability)
+        self.closed = closed
+
+
+def accept(answer: T | Refusal | Closed) -> T:
+    """What an action gave; raises Failure where it refused, GateClosed where the order to stop does."""
+    if isinstance(answer, Closed):
+        raise GateClosed(answer)
     if isinstance(answer, Refusal):
         raise Failure(answer.value, SENTENCES[answer])
     return answer
+
+
+STOPPED = {
+    Capability.SALE: "no card is sold",
+    Capability.ACTIVATION: "no card is activated",
+    Capability.PORT_IN: "no number is brought along",
+    Capability.TOP_UP: "no account is topped up",
+    Capability.RENEWAL: "no plan is renewed",
+    Capability.RENEWAL_FEE: "no money is taken for renewals",
+    Capability.PLAN_CHANGE: "no plan is taken or changed",
+    Capability.SIM_REPLACEMENT: "no SIM is replaced",
+    Capability.NEW_APPLICATION: "no secondary number is applied for",
+    Capability.CHARGING: "no money is taken for usage",
+    Capability.DATA: "no data is carried",
+    Capability.VOICE: "no call is carried",
+    Capability.TEXTS: "no text is carried",
+    Capability.SECONDARY_LINES: "secondary lines are out of service",
+    Capability.PORT_OUT: "no number is taken elsewhere",
+    Capability.REFUND: "no balance is paid back",
+    Capability.SUPPORT: "there is no help for subscribers",
+    Capability.EMERGENCY: "no emergency call is carried",
+    Capability.NUMBER_RETURN: "no number goes back to whom it came from",
+    Capability.PURGE: "nothing that was kept of persons is destroyed",
+}
+"""What a closed gate means."""
+STILL_OPEN = {
+    Capability.REFUND: "refunds",
+    Capability.PORT_OUT: "taking a number elsewhere",
+    Capability.SUPPORT: "help for subscribers",
+}
+"""What is left to subscribers, to be named where something else is closed."""
+
+
+def explain_gate(closed: Closed, gates: Gates, zone: tzinfo) -> Failure:
+    """Say which stage of the order stands before something, since when, and what is still possible."""
+    stopped = STOPPED[closed.capability]
+    if closed.since is not None:
+        left = [word for capability, word in STILL_OPEN.items() if gates.is_open(capability)]
+        goes_on = f"; still open: {', '.join(left)}" if left else ""
+        sentence = (
+            f"{stopped} any more: {closed.stage!r} of the order closed that at"
+            f" {_say_instant(closed.since, zone)}{goes_on}"
+        )
+    else:
+        sentence = f"{stopped} yet: {_say_opening(closed, zone)}"
+    return Failure("closed_by_order", f"{sentence}: see `onecard winddown status`")
+
+
+def _say_opening(closed: Closed, zone: tzinfo) -> str:
+    if closed.stage is None:
+        return "no order that is in force opens that"
+    if closed.opens_at is None:
+        return f"{closed.stage!r} of the order opens that, and has no date now"
+    return f"{closed.stage!r} of the order opens that at {_say_instant(closed.opens_at, zone)}"
+
+
+def _say_instant(instant: datetime, zone: tzinfo) -> str:
+    return instant.astimezone(zone).isoformat(" ", "seconds")
 
 
 _BAD_INPUT = (

@@ -36,6 +36,8 @@ class ChangeTail:
         """Called with the id of an account that has more, or other, means to pay with than this node knows."""
         self.on_tariff: list[Callable[[], None]] = []
         """Called when price books were imported, after they were loaded."""
+        self.on_winddown: list[Callable[[Connection], Awaitable[None]]] = []
+        """Called when another version of the order's plan came into force."""
         self._hint = asyncio.Event()
         self._from = ""
 
@@ -85,6 +87,9 @@ class ChangeTail:
         elif kind == "account":
             for tell in self.on_account:
                 tell(key)
+        elif kind == "winddown":
+            for reload in self.on_winddown:
+                await reload(borrowed)
         else:
             await self._reload_tariff(borrowed)
             for say in self.on_tariff:

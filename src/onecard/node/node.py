@@ -55,6 +55,8 @@ from onecard.switching.rules import Routes, Setting
 from onecard.values.card import Imsi
 from onecard.values.clock import Clock, SystemClock
 from onecard.values.phone import E164
+from onecard.winddown.gatekeeper import Gatekeeper
+from onecard.winddown.store import load_in_force
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +90,7 @@ class Node:
     upkeep: Upkeep
     links: Mapping[str, SmppLink]
     control: CreditControl
+    gatekeeper: Gatekeeper
 
 
 @asynccontextmanager
@@ -106,8 +109,9 @@ async def run_node(
         parts = await _check_database(database.pool, master)
         name = await _take_name(database.dsn, config.node)
         stack.push_async_callback(name.release)
+        gatekeeper = Gatekeeper()
         exchange, directory, upkeep, control, tail = await _assemble(
-            config, database.pool, parts, master, clock, stack
+            config, database.pool, parts, master, clock, gatekeeper, stack
         )
         links = {link.name: SmppLink(_link_settings(link), exchange) for link in config.links}
         check = PasswordCheck()
@@ -166,6 +170,7 @@ async def run_node(
             upkeep,
             links,
             control,
+            gatekeeper,
         )
 
 
@@ -193,7 +198,13 @@ async def _take_name(dsn: str, node: str) -> NodeName:
 
 
 async def _assemble(
-    config: Config, pool: Pool, parts: list[int], master: MasterKey, clock: Clock, stack: AsyncExitStack
+    config: Config,
+    pool: Pool,
+    parts: list[int],
+    master: MasterKey,
+    clock: Clock,
+    gatekeeper: Gatekeeper,
+    stack: AsyncExitStack,
 ) -> tuple[Exchange, Directory, Upkeep, CreditControl, ChangeTail]:
     """Make the parts that texts and charging go through; each is closed after those that use it."""
     directory = Directory(partial(_load_card, pool), cards_most=config.directory_cards_most)
@@ -227,9 +238,11 @@ async def _assemble(
     stack.push_async_callback(control.close)
     tail = ChangeTail(pool, directory, partial(_load_tariff, acceptor))
     tail.on_account.append(control.forget_account)
+    tail.on_winddown.append(partial(_load_order, gatekeeper))
     await tail.begin()
     async with connection(pool) as borrowed:
         await _load_tariff(acceptor, borrowed)
+        await _load_order(gatekeeper, borrowed)
     await stack.enter_async_context(_running(tail.run()))
     handover = Handover(pool, parts, queues, body_keys=body_keys, clock=clock)
     stack.push_async_callback(handover.close)
@@ -263,6 +276,10 @@ async def _load_card(pool: Pool, key: Key) -> CardEntry | None:
 
 async def _load_tariff(acceptor: TextAcceptor, borrowed: Connection) -> None:
     acceptor.setting = replace(acceptor.setting, tariff=await load_tariff(borrowed))
+
+
+async def _load_order(gatekeeper: Gatekeeper, borrowed: Connection) -> None:
+    gatekeeper.put_in_force(await load_in_force(borrowed))
 
 
 async def _activate(pool: Pool, directory: Directory, clock: Clock, entry: CardEntry) -> None:
