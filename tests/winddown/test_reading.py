@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onecard.values.gate import Capability
 from onecard.values.language import Language
 from onecard.values.table import BadTable
-from onecard.winddown.model import Disconnection, Notice, Order, Stay
+from onecard.winddown.model import Disconnection, Notice, NoticeKind, Order, Stay
 from onecard.winddown.reading import read_plan
 from winddown.plans import local
 
@@ -72,6 +72,11 @@ def problems_of(text: str) -> list[str]:
     return list(map(str, caught.value.problems))
 
 
+def test_a_notice_may_be_of_another_kind_than_that_something_changes() -> None:
+    file = read_plan(PLAN.replace('"zh-Hant"]', '"zh-Hant"]\nkind = "port_out"'))
+    assert [notice.kind for notice in file.plan.notices] == [NoticeKind.PORT_OUT]
+
+
 def test_a_plan_is_read_with_all_that_it_says() -> None:
     file = read_plan(PLAN)
     plan = file.plan
@@ -115,6 +120,12 @@ def test_a_plan_is_read_with_all_that_it_says() -> None:
         ("port_out = 2022-03-31", "port_out = 2022-04-01", "line 19 (stage 'service ends'): closes port_out"),
         ('stages = ["service ends"]', 'stages = ["x"]', "line 29 (stay of 2022-02-01 00:00): there is no"),
         ('stage = "service ends"', 'stage = "x"', "line 24 (notice of 'x'): there is no such stage"),
+        (
+            'languages = ["en", "zh-Hant"]',
+            'languages = ["en"]\nkind = "host_cut"',
+            "line 24 (notice of 'service ends'): host_cut is told when there is cause; a plan asks for"
+            " announcement, port_out, refund, reminder, stage",
+        ),
         ("[[stage]]", "[[stages]]", "top level: Object contains unknown field `stages`"),
     ],
 )

@@ -91,6 +91,39 @@ class Stay:
     """By name; none is the whole order."""
 
 
+class NoticeKind(StrEnum):
+    """What subscribers are told."""
+
+    ANNOUNCEMENT = "announcement"
+    """The service ends by order: all dates."""
+    STAGE = "stage"
+    """What changes with the stage."""
+    PORT_OUT = "port_out"
+    """How to take the number elsewhere."""
+    REFUND = "refund"
+    """How to ask for the balance."""
+    REMINDER = "reminder"
+    """As `STAGE`, with the days that are left."""
+    CORRECTION = "correction"
+    """Dates that were told have changed."""
+    HOST_CUT = "host_cut"
+    """The host operator stops carrying something."""
+    REFUND_PAID = "refund_paid"
+    REFUND_RETURNED = "refund_returned"
+
+
+PLANNED = frozenset(
+    {
+        NoticeKind.ANNOUNCEMENT,
+        NoticeKind.STAGE,
+        NoticeKind.PORT_OUT,
+        NoticeKind.REFUND,
+        NoticeKind.REMINDER,
+    }
+)
+"""What a plan can ask for. The others are told when there is cause."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What subscribers are told ahead of a stage."""
@@ -98,6 +131,7 @@ class Notice:
     stage: str
     at: LocalTime
     languages: tuple[Language, ...]
+    kind: NoticeKind = NoticeKind.STAGE
 
 
 @dataclass(frozen=True, slots=True)

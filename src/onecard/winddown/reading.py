@@ -20,6 +20,7 @@ from onecard.winddown.model import (
     Disconnection,
     LocalTime,
     Notice,
+    NoticeKind,
     Order,
     Plan,
     RefundPolicy,
@@ -81,6 +82,7 @@ class NoticeKeys(msgspec.Struct, forbid_unknown_fields=True):
     stage: Words
     at: Local
     languages: Annotated[list[Language], msgspec.Meta(min_length=1, max_length=10)]
+    kind: NoticeKind = NoticeKind.STAGE
 
 
 class StayKeys(msgspec.Struct, forbid_unknown_fields=True):
@@ -293,7 +295,7 @@ def _read_at(keys: StageKeys) -> LocalTime:
 
 
 def _make_notice(keys: NoticeKeys) -> Notice:
-    return Notice(keys.stage, keys.at, tuple(keys.languages))
+    return Notice(keys.stage, keys.at, tuple(keys.languages), keys.kind)
 
 
 def _make_stay(keys: StayKeys) -> Stay:

@@ -17,6 +17,7 @@ from onecard.values.table import Problem
 from onecard.winddown.model import (
     CUT_BY_THE_HOST,
     IRREVERSIBLE,
+    PLANNED,
     PROTECTED,
     Amendment,
     Disconnection,
@@ -215,6 +216,10 @@ def _check_notice(plan: Plan, notice: Notice) -> Iterator[Problem]:
         yield Problem(place, "there is no such stage")
     elif notice.at > stage.at:
         yield Problem(place, f"comes after the stage, which is at {stage.at.isoformat(' ')}")
+    if notice.kind not in PLANNED:
+        yield Problem(
+            place, f"{notice.kind} is told when there is cause; a plan asks for {', '.join(sorted(PLANNED))}"
+        )
     for reason in _check_time(plan.time_zone, notice.at):
         yield Problem(place, reason)
 
