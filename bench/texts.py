@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 
 from bench import Figure
 from bench.operator import Operator, free_port, open_operator
-from onecard.gateways.passwords import hash_password
 from onecard.gateways.smpp.constants import CommandId, CommandStatus
 from onecard.gateways.smpp.pdus import ShortMessage
 from onecard.gateways.smpp.session import SessionSettings
+from onecard.sealing.passwords import hash_password
 from onecard.story.peers import Esme, MessageCentre, PeerConnection, bind_esme
 from onecard.values.address import international, unknown
 

@@ -18,7 +18,6 @@ from onecard.catalogue.actions import import_price_book
 from onecard.catalogue.model import PriceBook
 from onecard.catalogue.reading import read_csv_price_list
 from onecard.database.pool import Connection, Database, connection
-from onecard.gateways.passwords import hash_password
 from onecard.gateways.smpp.constants import CommandId
 from onecard.gateways.smpp.pdus import ShortMessage
 from onecard.ledger.actions import check_ledger, find_account, top_up
@@ -27,6 +26,7 @@ from onecard.lines.model import Application, Line, LineLimits, Verification
 from onecard.lines.store import list_lines
 from onecard.node.config import Config
 from onecard.node.node import Node, run_node
+from onecard.sealing.passwords import hash_password
 from onecard.story.peers import Esme, MessageCentre, bind_esme
 from onecard.values.address import Address, international, unknown
 from onecard.values.alphabet import choose_encoding

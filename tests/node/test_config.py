@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from onecard.gateways.passwords import hash_password
 from onecard.node.config import ConfigError, load_config, passwords
+from onecard.sealing.passwords import hash_password
 from onecard.switching.model import LinkRole
 
 HASH = hash_password("s3cret")

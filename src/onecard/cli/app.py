@@ -27,6 +27,7 @@ GROUPS = {
     "plan": "Plans: monthly fees with allowances.",
     "allowance": "Allowances: units that are used before cash.",
     "usage": "Usage records: what was used, and what it cost.",
+    "staff": "Who works at the console, and what each may do.",
     "winddown": "The end of the service by order: plans and their gates.",
 }
 

@@ -20,6 +20,7 @@ from onecard.lines.rules import BadListEntry, BadSchedule
 from onecard.node.config import ConfigError
 from onecard.payments.model import VoucherRefusal
 from onecard.sealing.keys import SealingError
+from onecard.staff.model import StaffRefusal
 from onecard.subscribers.model import SubscriberRefusal
 from onecard.values.card import BadCardIdentifier
 from onecard.values.gate import Capability, Closed, Gates
@@ -38,6 +39,7 @@ Refusal = (
     | PlanRefusal
     | AllowanceRefusal
     | VoucherRefusal
+    | StaffRefusal
 )
 
 SENTENCES: dict[Refusal, str] = {
@@ -112,6 +114,13 @@ SENTENCES: dict[Refusal, str] = {
     VoucherRefusal.EXPIRED_ALREADY: "they would have expired already: set a later --expires",
     VoucherRefusal.UNKNOWN_BATCH: "there is no such batch: see `onecard voucher list`",
     VoucherRefusal.UNKNOWN_SERIAL: "there is no voucher with this serial number: see `onecard voucher list`",
+    StaffRefusal.UNKNOWN_STAFF: "there is nobody with this login: see `onecard staff list`",
+    StaffRefusal.BAD_LOGIN: "a login is a small letter and then small letters, digits, dots or dashes, 40 at most",
+    StaffRefusal.BAD_NAME: "the name is empty, longer than 100 characters, or has characters that cannot be printed",
+    StaffRefusal.LOGIN_TAKEN: "somebody has, or had, this login: choose another, since the audit record names it",
+    StaffRefusal.NO_ROLE: "give one role at least",
+    StaffRefusal.DEACTIVATED: "this person was deactivated: add them again with another login",
+    StaffRefusal.ONESELF: "nobody changes their own rights, or lets themselves in again: another person must do it",
 }
 """Every refusal that the command line can meet."""
 

@@ -25,7 +25,6 @@ from onecard.gateways.http.app import make_app
 from onecard.gateways.http.server import TlsFiles, serve_http
 from onecard.gateways.nchf.notify import Notifier
 from onecard.gateways.nchf.server import mount
-from onecard.gateways.passwords import PasswordCheck
 from onecard.gateways.smpp.client import Peer, SmppClient
 from onecard.gateways.smpp.events import BindMode
 from onecard.gateways.smpp.link import Exchange, LinkSettings
@@ -49,6 +48,7 @@ from onecard.node.vouchers import VoucherDesk
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
+from onecard.sealing.passwords import PasswordCheck
 from onecard.switching.directory import Directory, Key
 from onecard.switching.model import CardEntry
 from onecard.switching.rules import Routes, Setting

@@ -1,1 +1,1 @@
-"""Who runs the operator: staff accounts, their roles, and how they prove who they are."""
+"""Who works for the operator, what each may do, and how each proves who they are."""

@@ -15,12 +15,12 @@ import msgspec
 from onecard.cards.model import Card
 from onecard.database.embedded import attach
 from onecard.database.pool import Pool, connection, open_pool
-from onecard.gateways.passwords import hash_password
 from onecard.ledger.actions import find_account
 from onecard.ledger.model import Account
 from onecard.lines.model import Line
 from onecard.messages.model import Direction, TextState, Trace
 from onecard.messages.store import find_trace, list_traces
+from onecard.sealing.passwords import hash_password
 from onecard.story.act import Act, NotAsExpected
 from onecard.story.children import WAIT_SECONDS, Node, Partner, start_node, start_partner
 from onecard.story.place import SPARE_NETWORK, Place

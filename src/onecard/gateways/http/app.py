@@ -17,11 +17,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from onecard.database.pool import DatabaseUnavailable, Pool, connection
 from onecard.gateways.http.metrics import registry_of
-from onecard.gateways.passwords import PasswordCheck
 from onecard.gateways.smpp.link import Link
 from onecard.lines.actions import decide_on_application
 from onecard.lines.model import Application, ApplicationState, LineRefusal, Verification
 from onecard.lines.store import find_application, find_part_of_application
+from onecard.sealing.passwords import PasswordCheck
 from onecard.switching.model import LinkRole
 from onecard.switching.rules import Routes
 from onecard.values.clock import Clock

@@ -9,12 +9,12 @@ from ipaddress import ip_address
 
 import structlog
 
-from onecard.gateways.passwords import PasswordCheck
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.gateways.smpp.events import BindAnswered, BindRequested
 from onecard.gateways.smpp.link import Link, LinkConnection
 from onecard.gateways.smpp.session import SessionSettings
 from onecard.gateways.smpp.states import Role
+from onecard.sealing.passwords import PasswordCheck
 
 log = structlog.get_logger(__name__)
 
