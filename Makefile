@@ -30,7 +30,7 @@ check: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 test: setup check ## the checks, then every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 bench: setup ## measure against a reference run side by side, and say how
 	$(BIN)/python -m bench
