@@ -1,4 +1,4 @@
-"""PINs, the state of vouchers at an instant, and how often one may guess."""
+"""PINs, and the state of vouchers at an instant."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onecard.payments.model import Guard, NewVoucher, Payer, Voucher, VoucherRefusal, VoucherState
+from onecard.payments.model import NewVoucher, Payer, Voucher, VoucherRefusal, VoucherState
 from onecard.payments.rules import (
     BATCH_MOST,
     PINS,
-    WRONG_MOST,
-    count_wrong,
     decide_redemption,
     find_fault,
     hash_pin,
-    is_locked,
     is_pin,
     is_used_by,
     make_pin,
@@ -114,22 +111,3 @@ def test_an_account_of_the_same_id_in_another_part_is_another() -> None:
     assert is_used_by(USED, PAYER)
     assert not is_used_by(USED, replace(PAYER, part=2))
     assert not is_used_by(FRESH, PAYER)
-
-
-def test_wrong_pins_within_an_hour_lock_the_account_for_an_hour() -> None:
-    guard = Guard()
-    for minute in range(WRONG_MOST):
-        assert not is_locked(guard, AT + timedelta(minutes=minute))
-        guard = count_wrong(guard, AT + timedelta(minutes=minute))
-    locked_at = AT + timedelta(minutes=WRONG_MOST - 1)
-    assert is_locked(guard, locked_at)
-    assert is_locked(guard, locked_at + timedelta(hours=1) - SECOND)
-    assert not is_locked(guard, locked_at + timedelta(hours=1))
-
-
-def test_wrong_pins_far_apart_lock_nothing() -> None:
-    guard = Guard()
-    for place in range(50):
-        guard = count_wrong(guard, AT + timedelta(minutes=15) * place)
-        assert guard.locked_until is None
-        assert len(guard.wrong_at) < WRONG_MOST

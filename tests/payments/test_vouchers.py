@@ -19,10 +19,11 @@ from onecard.lines.model import LineLimits
 from onecard.payments import actions, store
 from onecard.payments.actions import make_vouchers, redeem, void_batch, void_voucher
 from onecard.payments.model import NewVoucher, Redeemed, VoucherBatch, VoucherRefusal, VoucherState
-from onecard.payments.rules import WRONG_MOST, hash_pin, make_pin, state_at
+from onecard.payments.rules import hash_pin, make_pin, state_at
 from onecard.sales.actions import end_card, sell_card
 from onecard.sealing.keys import MasterKey
 from onecard.values.clock import MovedClock
+from onecard.values.guard import WRONG_MOST
 from onecard.values.money import Currency, Money
 
 FACE = Money(20_000_000, shop.CAD)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from onecard.database.pool import Connection
 
 INSERT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)"
+
+INSERT_EACH = """
+INSERT INTO audit (at, actor, action, subject)
+SELECT $1, $2, $3, subject FROM unnest($4::text[]) AS subject"""
 
 
 async def record(
@@ -22,3 +26,10 @@ async def record(
 ) -> None:
     """Append one row: `actor` (``staff:alice``) did `action` (``sell_card``) to `subject` (``card:1002``)."""
     await connection.execute(INSERT, at, actor, action, subject, dict(detail or {}))
+
+
+async def record_each(
+    connection: Connection, at: datetime, *, actor: str, action: str, subjects: Sequence[str]
+) -> None:
+    """Append a row for each of many subjects to which the same was done."""
+    await connection.execute(INSERT_EACH, at, actor, action, subjects)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,6 +13,7 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_account, find_card_to_top_up
+from onecard.cli.secret import read_secret
 from onecard.cli.show import Answer, Table
 from onecard.ledger import Account, Entry
 from onecard.ledger.actions import PAGE_MOST
@@ -92,9 +91,7 @@ async def _pay_in(desk: Desk, name: str, amount: str, reference: str) -> Answer:
 
 def _read_pin(given: str) -> str:
     """The digits of a PIN, however they are grouped: given, or typed where others cannot see it."""
-    if given == "-":
-        given = getpass.getpass("PIN: ") if sys.stdin.isatty() else sys.stdin.readline()
-    return given.strip().replace(" ", "").replace("-", "")
+    return read_secret(given, "PIN: ").strip().replace(" ", "").replace("-", "")
 
 
 async def _redeem(desk: Desk, name: str, pin: str) -> Answer:

@@ -21,7 +21,7 @@ from onecard.node.config import ConfigError
 from onecard.payments.model import VoucherRefusal
 from onecard.sealing.keys import SealingError
 from onecard.staff.model import StaffRefusal
-from onecard.subscribers.model import SubscriberRefusal
+from onecard.subscribers.model import ClaimRefusal, SubscriberRefusal
 from onecard.values.card import BadCardIdentifier
 from onecard.values.gate import Capability, Closed, Gates
 from onecard.values.money import BadMoney
@@ -40,6 +40,7 @@ Refusal = (
     | AllowanceRefusal
     | VoucherRefusal
     | StaffRefusal
+    | ClaimRefusal
 )
 
 SENTENCES: dict[Refusal, str] = {
@@ -114,6 +115,10 @@ SENTENCES: dict[Refusal, str] = {
     VoucherRefusal.EXPIRED_ALREADY: "they would have expired already: set a later --expires",
     VoucherRefusal.UNKNOWN_BATCH: "there is no such batch: see `onecard voucher list`",
     VoucherRefusal.UNKNOWN_SERIAL: "there is no voucher with this serial number: see `onecard voucher list`",
+    ClaimRefusal.BAD_CODE: "this is no claim code: it has 16 signs that fit each other; look at it again",
+    ClaimRefusal.UNKNOWN_CODE: "nobody has this claim code: look at it again; a later letter may have another",
+    ClaimRefusal.LOCKED: "too many wrong claim codes were tried: try again in an hour",
+    ClaimRefusal.UNKNOWN_SUBSCRIBER: "there is no such subscriber",
     StaffRefusal.UNKNOWN_STAFF: "there is nobody with this login: see `onecard staff list`",
     StaffRefusal.BAD_LOGIN: "a login is a small letter and then small letters, digits, dots or dashes, 40 at most",
     StaffRefusal.BAD_NAME: "the name is empty, longer than 100 characters, or has characters that cannot be printed",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -13,8 +11,9 @@ import typer
 
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
-from onecard.cli.failures import Failure, Misuse, accept
+from onecard.cli.failures import Misuse, accept
 from onecard.cli.options import ID_HIGHEST
+from onecard.cli.secret import new_private_file, put_on_disk
 from onecard.cli.show import Answer, Table
 from onecard.cli.times import read_time
 from onecard.payments import actions, store
@@ -67,7 +66,7 @@ async def make(
     money = Money(parse_micros(face), _read_currency(desk, currency))
     master = desk.load_master_key()
     await check_master_key(desk.connection, master)
-    with _new_private_file(file) as out:
+    with new_private_file(file) as out:
         async with desk.connection.transaction():  # the PINs are on disk before the vouchers are good
             batch, made = accept(
                 await actions.make_vouchers(
@@ -96,31 +95,13 @@ def _read_currency(desk: Desk, given: str | None) -> Currency:
     return Currency(given.upper())
 
 
-@contextmanager
-def _new_private_file(file: Path) -> Iterator[TextIO]:
-    """A new file of mode 0600, on disk at the end; it is taken away again where something fails meanwhile."""
-    try:
-        number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise Failure(
-            "file_exists", f"{file} is there already: PINs are written to a new file only"
-        ) from None
-    try:
-        with os.fdopen(number, "w", encoding="ascii", newline="") as out:
-            yield out
-    except BaseException:
-        file.unlink()
-        raise
-
-
 def _write_pins(out: TextIO, desk: Desk, batch: VoucherBatch, made: Sequence[NewVoucher]) -> None:
     writer = csv.writer(out)
     writer.writerow(CSV_COLUMNS)
     amount, _, currency = str(batch.face).partition(" ")
     expires_at = batch.expires_at.astimezone(desk.zone).isoformat()
     writer.writerows((one.serial, one.pin, amount, currency, expires_at) for one in made)
-    out.flush()
-    os.fsync(out.fileno())
+    put_on_disk(out)
 
 
 @desk_command(app, "list")

@@ -30,11 +30,9 @@ from onecard.payments.model import (
 )
 from onecard.payments.rules import (
     PINS,
-    count_wrong,
     decide_redemption,
     find_fault,
     hash_pin,
-    is_locked,
     is_pin,
     is_used_by,
     make_pin,
@@ -42,6 +40,7 @@ from onecard.payments.rules import (
 )
 from onecard.sealing.keys import MasterKey
 from onecard.subscribers.store import lock_subscriber
+from onecard.values.guard import count_wrong, is_locked
 from onecard.values.money import Money
 
 PURPOSE = b"vouchers"
@@ -97,7 +96,7 @@ async def redeem(
 ) -> Redeemed | VoucherRefusal:
     """Top up the account of a card by a voucher, once and for all. A repeat for the same account adds nothing.
 
-    A PIN that no voucher has is counted: `rules.WRONG_MOST` of them lock the account for a while. Commit refusals, too.
+    A PIN that no voucher has is counted: `guard.WRONG_MOST` of them lock the account for a while. Commit refusals, too.
     """
     if not is_pin(pin):
         return VoucherRefusal.BAD_PIN

@@ -95,14 +95,6 @@ class Redeemed:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
-    """The wrong PINs that were tried on an account of late, and until when it is locked for it."""
-
-    wrong_at: tuple[datetime, ...] = ()
-    locked_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Payer:
     """The account that a card's voucher tops up."""
 

@@ -1,13 +1,13 @@
-"""Pure rules of vouchers: what a PIN is, how it is hidden, whether it may be used, and how often one may guess."""
+"""Pure rules of vouchers: what a PIN is, how it is hidden, and whether it may be used."""
 
 from __future__ import annotations
 
 import hmac
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 
 from onecard.ledger.model import MOST_POSTING_MICROS
-from onecard.payments.model import Guard, Payer, Voucher, VoucherRefusal, VoucherState
+from onecard.payments.model import Payer, Voucher, VoucherRefusal, VoucherState
 from onecard.values.card import luhn_is_valid
 from onecard.values.money import Money
 
@@ -15,10 +15,6 @@ PIN_DIGITS = 16
 PINS = 10 ** (PIN_DIGITS - 1)
 """How many PINs there are: the last digit checks the others."""
 BATCH_MOST = 100_000
-
-WRONG_MOST = 5
-WRONG_SPAN = timedelta(hours=1)
-LOCK = timedelta(hours=1)
 
 
 def make_pin(number: int) -> str:
@@ -74,16 +70,3 @@ def decide_redemption(voucher: Voucher, payer: Payer, now: datetime) -> VoucherR
     if state is not VoucherState.UNUSED:
         return _REFUSALS[state]
     return None if voucher.face.currency == payer.currency else VoucherRefusal.OTHER_CURRENCY
-
-
-def is_locked(guard: Guard, now: datetime) -> bool:
-    """Whether no voucher is taken, not even a good one: else one could go on guessing."""
-    return guard.locked_until is not None and now < guard.locked_until
-
-
-def count_wrong(guard: Guard, now: datetime) -> Guard:
-    """The guard after one more wrong PIN: so many within the span lock the account, and then the count begins anew."""
-    wrong_at = (*(at for at in guard.wrong_at if now - at < WRONG_SPAN), now)
-    if len(wrong_at) < WRONG_MOST:
-        return Guard(wrong_at)
-    return Guard(locked_until=now + LOCK)

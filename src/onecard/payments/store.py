@@ -8,7 +8,8 @@ from datetime import datetime
 import asyncpg
 
 from onecard.database.pool import Connection
-from onecard.payments.model import BatchTally, Guard, Payer, Voucher, VoucherBatch
+from onecard.payments.model import BatchTally, Payer, Voucher, VoucherBatch
+from onecard.values.guard import Guard
 from onecard.values.money import Currency, Money
 
 INSERT_BATCH = """

@@ -59,11 +59,16 @@ async def read_contact(
         subscriber = await _lock(connection, part, subscriber_id)
         if isinstance(subscriber, SubscriberRefusal):
             return subscriber
-        key = await get_subscriber_key(connection, master, part, subscriber_id)
-        sealed = await store.get_sealed_contact(connection, part, subscriber_id)
-        contact = msgspec.json.decode(key.open(sealed, _bound_to(part, subscriber_id)), type=Contact)
+        contact = await open_contact(connection, master, part, subscriber_id)
         await _record(connection, at, actor, "read_contact", subscriber, reason=reason)
     return contact
+
+
+async def open_contact(connection: Connection, master: MasterKey, part: int, subscriber_id: int) -> Contact:
+    """The contact details of a subscriber whom the caller holds; the caller writes down who looks, and what for."""
+    key = await get_subscriber_key(connection, master, part, subscriber_id)
+    sealed = await store.get_sealed_contact(connection, part, subscriber_id)
+    return msgspec.json.decode(key.open(sealed, _bound_to(part, subscriber_id)), type=Contact)
 
 
 async def change_contact(

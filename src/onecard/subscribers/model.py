@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -35,3 +35,26 @@ class SubscriberRefusal(Enum):
 
     UNKNOWN_SUBSCRIBER = "unknown_subscriber"
     ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLetter:
+    """What is printed for a subscriber: the claim code, which is known here at this moment only, and where it goes."""
+
+    part: int
+    subscriber_id: int
+    language: Language
+    contact: Contact = field(repr=False)
+    code: str = field(repr=False)
+
+
+class ClaimRefusal(Enum):
+    """Why a claim code was not issued, or proves nothing."""
+
+    BAD_CODE = "bad_code"
+    """Not 16 signs, or they do not fit each other: a slip of the finger."""
+    UNKNOWN_CODE = "unknown_code"
+    """Nobody has it; maybe another was issued in its place."""
+    LOCKED = "locked"
+    """Whoever tries has tried too many wrong ones."""
+    UNKNOWN_SUBSCRIBER = "unknown_subscriber"

@@ -1,8 +1,10 @@
-"""What contact details must look like. Pure."""
+"""What contact details and claim codes must look like. Pure."""
 
 from __future__ import annotations
 
+import hmac
 import re
+from hashlib import sha256
 
 from onecard.subscribers.model import Contact
 
@@ -42,3 +44,46 @@ def _check_email(email: str) -> str:
     if len(email) > EMAIL_LENGTH_MOST or not _EMAIL.fullmatch(email):
         raise BadContact(f"{email[:80]!r} is not an e-mail address")
     return email
+
+
+# Claim codes
+
+CODE_SIGNS = 16
+CODES = 32 ** (CODE_SIGNS - 2)
+"""How many claim codes there are: two of the signs check the others."""
+CODE_LENGTH_MOST = 40
+"""With what people write between the signs."""
+
+_SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
+_VALUES = {sign: value for value, sign in enumerate(_SIGNS)} | {"I": 1, "L": 1, "O": 0}
+_MODULUS = 1021
+"""The greatest prime that two signs hold: one wrong sign, and two that changed places, are always found."""
+
+
+def make_claim_code(number: int) -> str:
+    """The claim code of a number below `CODES`, as it is stored and hashed."""
+    assert 0 <= number < CODES
+    body = number * 32**2
+    whole = body + (1 - body) % _MODULUS
+    return "".join(_SIGNS[whole >> 5 * place & 31] for place in reversed(range(CODE_SIGNS)))
+
+
+def read_claim_code(text: str) -> str | None:
+    """A claim code as a person writes it, with spaces, hyphens and small letters; None: this can be none."""
+    signs = [sign for sign in text[: CODE_LENGTH_MOST + 1].upper() if sign not in " -\t"]
+    if len(text) > CODE_LENGTH_MOST or len(signs) != CODE_SIGNS or not _VALUES.keys() >= set(signs):
+        return None
+    whole = 0
+    for sign in signs:
+        whole = whole * 32 + _VALUES[sign]
+    return "".join(_SIGNS[_VALUES[sign]] for sign in signs) if whole % _MODULUS == 1 else None
+
+
+def format_claim_code(code: str) -> str:
+    """A claim code as it is printed: four groups of four."""
+    return "-".join(code[place : place + 4] for place in range(0, CODE_SIGNS, 4))
+
+
+def hash_secret(key: bytes, secret: str) -> bytes:
+    """What is kept of a secret that is found by itself (HMAC-SHA256, RFC 2104)."""
+    return hmac.digest(key, secret.encode("utf-8"), sha256)
