@@ -28,6 +28,7 @@ from onecard.sales.actions import sell_card_to_newcomer
 from onecard.sealing.keys import MasterKey, create_key_file, load_master_key
 from onecard.subscribers.model import Contact
 from onecard.values.card import luhn_is_valid
+from onecard.values.gate import NO_ORDER
 from onecard.values.language import Language
 from onecard.values.money import MICROS, Currency, Money
 from onecard.values.phone import E164, Country
@@ -131,6 +132,7 @@ async def _sell(borrowed: Connection, at: datetime, master: MasterKey) -> E164:
         borrowed,
         at,
         actor="bench",
+        gates=NO_ORDER,
         master=master,
         contact=contact,
         language=Language.ENGLISH,

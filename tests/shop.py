@@ -12,6 +12,7 @@ from onecard.sales.actions import sell_card_to_newcomer
 from onecard.sealing.keys import MasterKey
 from onecard.subscribers.model import Contact
 from onecard.values.card import luhn_is_valid
+from onecard.values.gate import NO_ORDER
 from onecard.values.language import Language
 from onecard.values.money import Currency
 from onecard.values.phone import Country
@@ -60,6 +61,7 @@ async def sell(connection: Connection) -> Card:
         connection,
         AT,
         actor=STAFF,
+        gates=NO_ORDER,
         master=MASTER,
         contact=WANG,
         language=Language.CHINESE_SIMPLIFIED,

@@ -31,6 +31,7 @@ from onecard.story.peers import Esme, MessageCentre, bind_esme
 from onecard.values.address import Address, international, unknown
 from onecard.values.alphabet import choose_encoding
 from onecard.values.clock import Clock
+from onecard.values.gate import NO_ORDER
 from onecard.values.money import Money, parse_micros
 
 PASSWORD = "s3cret"
@@ -170,6 +171,7 @@ async def sell_card_with_two_lines(borrowed: Connection, balance: str = "10.00")
         borrowed,
         shop.AT,
         actor=shop.STAFF,
+        gates=NO_ORDER,
         part=card.part,
         card_id=card.id,
         country=shop.CN,
@@ -181,6 +183,7 @@ async def sell_card_with_two_lines(borrowed: Connection, balance: str = "10.00")
         borrowed,
         shop.AT,
         actor=shop.STAFF,
+        gates=NO_ORDER,
         part=card.part,
         application_id=application.id,
         verification=Verification.MATCH,

@@ -14,7 +14,9 @@ from onecard.cards.rules import BadActivationCode, parse_stock_item
 from onecard.database.pool import Database, transaction
 from onecard.lines import store as lines
 from onecard.values.card import Iccid, Imsi
+from onecard.values.gate import NO_ORDER, Capability, Closed, Gates
 from onecard.values.table import BadTable
+from orders import closing
 from shop import AT, STAFF, make_iccid, open_shop, sell, stock
 
 
@@ -87,8 +89,12 @@ async def test_a_card_is_activated_once(database: Database) -> None:
     async with transaction(database.pool) as connection:
         await open_shop(connection)
         card = await sell(connection)
-        first = await activate_card(connection, AT, actor="onecard", part=card.part, card_id=card.id)
-        second = await activate_card(connection, AT, actor="onecard", part=card.part, card_id=card.id)
+        first = await activate_card(
+            connection, AT, actor="onecard", gates=NO_ORDER, part=card.part, card_id=card.id
+        )
+        second = await activate_card(
+            connection, AT, actor="onecard", gates=NO_ORDER, part=card.part, card_id=card.id
+        )
         found = await store.find_card(connection, card.part, card.id)
         changes = await connection.fetchval(
             "SELECT count(*) FROM change WHERE kind = 'card' AND key = $1", card.id
@@ -106,12 +112,18 @@ async def test_a_replaced_sim_leaves_numbers_and_account_as_they_are(database: D
         card = await sell(connection)
         before = await lines.find_card_with_lines_by_id(connection, card.part, card.id)
         replaced = await replace_sim(
-            connection, AT, actor=STAFF, part=card.part, card_id=card.id, iccid=Iccid(make_iccid(4))
+            connection,
+            AT,
+            actor=STAFF,
+            gates=NO_ORDER,
+            part=card.part,
+            card_id=card.id,
+            iccid=Iccid(make_iccid(4)),
         )
         after = await lines.find_card_with_lines_by_sim(connection, iccid=Iccid(make_iccid(4)))
         old = await lines.find_card_with_lines_by_sim(connection, iccid=card.iccid)
         again = await replace_sim(
-            connection, AT, actor=STAFF, part=card.part, card_id=card.id, iccid=card.iccid
+            connection, AT, actor=STAFF, gates=NO_ORDER, part=card.part, card_id=card.id, iccid=card.iccid
         )
         records = await list_records(connection, f"card:{card.id}")
     assert isinstance(replaced, Card)
@@ -128,9 +140,11 @@ async def test_the_last_sim_replaces_only_one(database: Database) -> None:
         await open_shop(connection, sims=3)
         sold = [await sell(connection), await sell(connection)]
 
-    async def replace_one(card: Card) -> Card | CardRefusal:
+    async def replace_one(card: Card) -> Card | CardRefusal | Closed:
         async with transaction(database.pool) as connection:
-            return await replace_sim(connection, AT, actor=STAFF, part=card.part, card_id=card.id)
+            return await replace_sim(
+                connection, AT, actor=STAFF, gates=NO_ORDER, part=card.part, card_id=card.id
+            )
 
     outcomes = await asyncio.gather(*(replace_one(card) for card in sold))
     assert sum(isinstance(outcome, Card) for outcome in outcomes) == 1
@@ -139,5 +153,39 @@ async def test_the_last_sim_replaces_only_one(database: Database) -> None:
 
 async def test_an_unknown_card_is_refused(database: Database) -> None:
     async with transaction(database.pool) as connection:
-        outcome = await activate_card(connection, AT, actor=STAFF, part=1, card_id=77)
+        outcome = await activate_card(connection, AT, actor=STAFF, gates=NO_ORDER, part=1, card_id=77)
     assert outcome is CardRefusal.UNKNOWN_CARD
+
+
+C = Capability
+LOST = "lost before the number was taken elsewhere"
+
+
+async def replace_under(
+    database: Database, gates: Gates, exception: str | None
+) -> tuple[Card | CardRefusal | Closed, dict[str, str]]:
+    """What comes of a replacement, and the detail of the last record of the card."""
+    async with transaction(database.pool) as connection:
+        await open_shop(connection)
+        card = await sell(connection)
+        outcome = await replace_sim(
+            connection, AT, actor=STAFF, gates=gates, part=card.part, card_id=card.id, exception=exception
+        )
+        records = await list_records(connection, f"card:{card.id}")
+    return outcome, dict(records[0].detail)
+
+
+async def test_a_closed_gate_stops_replacements(database: Database) -> None:
+    gates = closing(C.SIM_REPLACEMENT)
+    assert await replace_under(database, gates, None) == (gates.closed[C.SIM_REPLACEMENT], {})
+
+
+async def test_an_exception_replaces_a_sim_all_the_same_and_is_written_down(database: Database) -> None:
+    outcome, detail = await replace_under(database, closing(C.SIM_REPLACEMENT), LOST)
+    assert isinstance(outcome, Card)
+    assert detail == {"exception": LOST}
+
+
+async def test_no_exception_is_made_once_numbers_cannot_be_taken_elsewhere(database: Database) -> None:
+    gates = closing(C.SIM_REPLACEMENT, C.PORT_OUT)
+    assert await replace_under(database, gates, LOST) == (gates.closed[C.PORT_OUT], {})

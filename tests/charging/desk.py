@@ -28,6 +28,7 @@ from onecard.switching.model import CardEntry
 from onecard.switching.rules import Routes, Setting
 from onecard.values.card import Imsi
 from onecard.values.clock import MovedClock
+from onecard.values.gate import NO_ORDER
 from onecard.values.money import Money, parse_micros
 from onecard.values.phone import E164
 from town import sell_card_with_two_lines
@@ -153,7 +154,12 @@ async def run_desk(
     async def activate(entry: CardEntry) -> None:
         async with connection(database.pool) as borrowed:
             await activate_card(
-                borrowed, now.now(), actor="onecard", part=entry.card.part, card_id=entry.card.id
+                borrowed,
+                now.now(),
+                actor="onecard",
+                gates=NO_ORDER,
+                part=entry.card.part,
+                card_id=entry.card.id,
             )
         directory.forget(entry.card.id)
 

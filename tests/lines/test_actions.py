@@ -41,8 +41,10 @@ from onecard.lines.model import (
     Verification,
 )
 from onecard.lines.rules import BadListEntry, parse_schedule
+from onecard.values.gate import NO_ORDER, Capability, Closed, Gates
 from onecard.values.phone import E164
 from onecard.values.table import BadTable
+from orders import closing
 from shop import AT, CA, CN, STAFF, numbers, open_shop, sell
 
 LIMITS = LineLimits()
@@ -57,11 +59,13 @@ async def apply(
     *,
     wanted: str | None = None,
     limits: LineLimits = LIMITS,
-) -> Application | LineRefusal:
+    gates: Gates = NO_ORDER,
+) -> Application | LineRefusal | Closed:
     return await apply_for_line(
         connection,
         at,
         actor=STAFF,
+        gates=gates,
         part=card.part,
         card_id=card.id,
         country=CN,
@@ -82,11 +86,13 @@ async def decide(
     application: Application,
     verification: Verification = Verification.MATCH,
     at: datetime = AT,
-) -> Application | LineRefusal:
+    gates: Gates = NO_ORDER,
+) -> Application | LineRefusal | Closed:
     return await decide_on_application(
         connection,
         at,
         actor=HOME,
+        gates=gates,
         part=application.part,
         application_id=application.id,
         verification=verification,
@@ -158,7 +164,7 @@ async def test_an_application_is_decided_once_also_by_two_at_once(database: Data
         card = await sell(connection)
         application = await applied(connection, card)
 
-    async def approve() -> Application | LineRefusal:
+    async def approve() -> Application | LineRefusal | Closed:
         async with transaction(database.pool) as connection:
             return await decide(connection, application)
 
@@ -198,7 +204,7 @@ async def test_a_wanted_number_goes_to_whoever_applies_first(database: Database)
         cards = [await sell(connection) for _ in range(4)]
         wanted = (await store.offer_numbers(connection, CN, 3))[2]
 
-    async def want(card: Card) -> Application | LineRefusal:
+    async def want(card: Card) -> Application | LineRefusal | Closed:
         async with transaction(database.pool) as connection:
             return await apply(connection, card, wanted=wanted)
 
@@ -213,7 +219,7 @@ async def test_the_month_limit_holds_for_applications_at_once(database: Database
         card = await sell(connection)
     limits = LineLimits(secondaries_most=9)
 
-    async def one() -> Application | LineRefusal:
+    async def one() -> Application | LineRefusal | Closed:
         async with transaction(database.pool) as connection:
             return await apply(connection, card, limits=limits)
 
@@ -401,3 +407,29 @@ async def test_numbers_are_listed_by_country_and_state(database: Database) -> No
         rest = await store.list_numbers(connection, country=CA, after=listed[-1].msisdn)
         assert await store.list_numbers(connection, state=NumberState.ASSIGNED) == ()
     assert [number.msisdn for number in (*listed, *rest)] == [f"+160455501{n:02d}" for n in range(3)]
+
+
+@pytest.mark.parametrize("closed", [Capability.NEW_APPLICATION, Capability.SECONDARY_LINES])
+async def test_nothing_is_applied_for_when_an_order_has_closed_it(
+    database: Database, closed: Capability
+) -> None:
+    async with transaction(database.pool) as connection:
+        await open_shop(connection)
+        card = await sell(connection)
+        gates = closing(closed)
+        assert await apply(connection, card, gates=gates) == gates.closed[closed]
+
+
+async def test_what_was_applied_for_in_time_is_decided_until_secondary_lines_end(database: Database) -> None:
+    async with transaction(database.pool) as connection:
+        await open_shop(connection)
+        card = await sell(connection)
+        first, second = await applied(connection, card), await applied(connection, card)
+        approved = await decide(connection, first, gates=closing(Capability.NEW_APPLICATION))
+        ended = closing(Capability.SECONDARY_LINES)
+        late = await decide(connection, second, gates=ended)
+        refused = await decide(connection, second, Verification.MISMATCH, gates=ended)
+    assert isinstance(approved, Application)
+    assert late == ended.closed[Capability.SECONDARY_LINES]
+    assert isinstance(refused, Application)
+    assert refused.state is ApplicationState.REFUSED

@@ -33,6 +33,7 @@ from onecard.switching.rules import Routes, Setting
 from onecard.values.address import international, unknown
 from onecard.values.clock import MovedClock
 from onecard.values.phone import E164
+from onecard.winddown.gatekeeper import Gatekeeper
 from town import sell_card_with_two_lines, stock_up
 
 PARTS = (1, 2, 3, 4)
@@ -101,7 +102,7 @@ async def make_place(pool: Pool, cable: Cable, database: Database, card: Card, p
     async with connection(pool) as borrowed:
         setting = Setting("12583", ROUTES, await load_tariff(borrowed))
         primary = await borrowed.fetchval("SELECT msisdn FROM line WHERE slot = 0")
-    vouchers = VoucherDesk(pool, shop.MASTER, clock, service_code="12583")
+    vouchers = VoucherDesk(pool, shop.MASTER, clock, gates=Gatekeeper().at, service_code="12583")
     acceptor = TextAcceptor(
         pool,
         PARTS,

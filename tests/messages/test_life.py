@@ -25,6 +25,7 @@ from onecard.subscribers.actions import change_language
 from onecard.values.address import Address, international, unknown
 from onecard.values.alphabet import choose_encoding, decode_text, split_udh
 from onecard.values.clock import MovedClock
+from onecard.values.gate import NO_ORDER
 from onecard.values.language import Language
 from town import (
     HOST,
@@ -146,6 +147,7 @@ async def add_line(borrowed: Connection, card: Card) -> None:
         borrowed,
         shop.AT,
         actor=shop.STAFF,
+        gates=NO_ORDER,
         part=card.part,
         card_id=card.id,
         country=shop.CN,
@@ -157,6 +159,7 @@ async def add_line(borrowed: Connection, card: Card) -> None:
         borrowed,
         shop.AT,
         actor=shop.STAFF,
+        gates=NO_ORDER,
         part=card.part,
         application_id=application.id,
         verification=Verification.MATCH,

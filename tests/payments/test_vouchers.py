@@ -13,18 +13,20 @@ import pytest
 import shop
 from onecard.cards.model import Card
 from onecard.database.pool import Connection, Database, connection
-from onecard.ledger import check_ledger, find_account, list_entries
+from onecard.ledger import Account, TopUpRefusal, check_ledger, find_account, list_entries
 from onecard.ledger.model import EntryKind
 from onecard.lines.model import LineLimits
 from onecard.payments import actions, store
-from onecard.payments.actions import make_vouchers, redeem, void_batch, void_voucher
+from onecard.payments.actions import make_vouchers, redeem, top_up_account, void_batch, void_voucher
 from onecard.payments.model import NewVoucher, Redeemed, VoucherBatch, VoucherRefusal, VoucherState
 from onecard.payments.rules import hash_pin, make_pin, state_at
 from onecard.sales.actions import end_card, sell_card
 from onecard.sealing.keys import MasterKey
 from onecard.values.clock import MovedClock
+from onecard.values.gate import NO_ORDER, Capability, Closed, Gates
 from onecard.values.guard import WRONG_MOST
 from onecard.values.money import Currency, Money
+from orders import closing
 
 FACE = Money(20_000_000, shop.CAD)
 LIFE = timedelta(days=30)
@@ -44,13 +46,18 @@ class Counter:
     vouchers: list[NewVoucher]
 
     async def redeem(
-        self, pin: str, card: Card | None = None, borrowed: Connection | None = None
-    ) -> Redeemed | VoucherRefusal:
+        self,
+        pin: str,
+        card: Card | None = None,
+        borrowed: Connection | None = None,
+        gates: Gates = NO_ORDER,
+    ) -> Redeemed | VoucherRefusal | Closed:
         card = card or self.card
         return await redeem(
             borrowed or self.borrowed,
             self.clock.now(),
             actor=f"subscriber:{card.subscriber_id}",
+            gates=gates,
             master=shop.MASTER,
             part=card.part,
             card_id=card.id,
@@ -86,12 +93,13 @@ async def make(borrowed: Connection, count: int, face: Money = FACE) -> tuple[Vo
         borrowed,
         shop.AT,
         actor=shop.STAFF,
+        gates=NO_ORDER,
         master=shop.MASTER,
         face=face,
         count=count,
         expires_at=shop.AT + LIFE,
     )
-    assert not isinstance(made, VoucherRefusal), made
+    assert not isinstance(made, VoucherRefusal | Closed), made
     return made
 
 
@@ -132,6 +140,7 @@ async def test_a_second_card_of_the_account_repeats_it_too(counter: Counter) -> 
         counter.borrowed,
         shop.AT,
         actor=shop.STAFF,
+        gates=NO_ORDER,
         part=counter.card.part,
         subscriber_id=counter.card.subscriber_id,
         country=shop.CA,
@@ -144,7 +153,7 @@ async def test_a_second_card_of_the_account_repeats_it_too(counter: Counter) -> 
 
 
 async def test_of_many_that_redeem_one_pin_at_once_one_account_gets_it(counter: Counter) -> None:
-    async def try_it(place: int) -> Redeemed | VoucherRefusal:
+    async def try_it(place: int) -> Redeemed | VoucherRefusal | Closed:
         async with connection(counter.database.pool) as borrowed:
             card = counter.card if place % 2 else counter.other
             return await counter.redeem(counter.vouchers[0].pin, card, borrowed)
@@ -158,7 +167,7 @@ async def test_of_many_that_redeem_one_pin_at_once_one_account_gets_it(counter: 
 
 
 async def test_of_many_wrong_pins_at_once_no_more_are_looked_up_than_allowed(counter: Counter) -> None:
-    async def guess(number: int) -> Redeemed | VoucherRefusal:
+    async def guess(number: int) -> Redeemed | VoucherRefusal | Closed:
         async with connection(counter.database.pool) as borrowed:
             return await counter.redeem(make_pin(number), counter.card, borrowed)
 
@@ -241,6 +250,7 @@ async def test_a_card_that_ended_takes_no_voucher_nor_does_one_unknown(counter: 
         counter.borrowed,
         shop.AT,
         actor=shop.STAFF,
+        gates=NO_ORDER,
         master=shop.MASTER,
         part=1,
         card_id=10**9,
@@ -327,3 +337,45 @@ async def test_the_pins_of_a_batch_are_all_different_and_in_the_order_of_their_s
         counter.borrowed, counter.batch.id, after=counter.vouchers[1].serial, most=2
     )
     assert [one.serial for one in page] == [one.serial for one in counter.vouchers[2:4]]
+
+
+NO_TOP_UPS = closing(Capability.TOP_UP)
+CLOSED = NO_TOP_UPS.closed[Capability.TOP_UP]
+
+
+async def test_no_voucher_is_redeemed_when_top_ups_have_ended(counter: Counter) -> None:
+    assert await counter.redeem(counter.vouchers[0].pin, gates=NO_TOP_UPS) == CLOSED
+    assert await counter.balance() == 0
+    assert isinstance(await counter.redeem(counter.vouchers[0].pin), Redeemed)  # it was stayed
+
+
+async def test_a_repeat_is_told_of_its_top_up_when_top_ups_have_ended_since(counter: Counter) -> None:
+    await counter.redeem(counter.vouchers[0].pin)
+    again = await counter.redeem(counter.vouchers[0].pin, gates=NO_TOP_UPS)
+    assert isinstance(again, Redeemed)
+    assert again.is_repeated
+
+
+async def test_guesses_are_counted_when_top_ups_have_ended(counter: Counter) -> None:
+    for number in range(WRONG_MOST):
+        assert await counter.redeem(make_pin(number), gates=NO_TOP_UPS) is VoucherRefusal.UNKNOWN_PIN
+    assert await counter.redeem(counter.vouchers[0].pin, gates=NO_TOP_UPS) is VoucherRefusal.LOCKED
+
+
+async def test_money_that_was_paid_in_before_is_not_refused_when_it_is_told_again(counter: Counter) -> None:
+    async def pay_in(event: str, gates: Gates) -> Account | TopUpRefusal | Closed:
+        return await top_up_account(
+            counter.borrowed,
+            shop.AT,
+            actor=shop.STAFF,
+            gates=gates,
+            part=counter.card.part,
+            account_id=counter.card.account_id,
+            amount=FACE,
+            event=event,
+        )
+
+    first = await pay_in("receipt 1", NO_ORDER)
+    assert await pay_in("receipt 1", NO_TOP_UPS) == first
+    assert await pay_in("receipt 2", NO_TOP_UPS) == CLOSED
+    assert await counter.balance() == FACE.micros

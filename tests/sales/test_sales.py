@@ -19,16 +19,18 @@ from onecard.lines.actions import apply_for_line, decide_on_application
 from onecard.lines.model import Application, ApplicationState, LineLimits, NumberState, Verification
 from onecard.sales.actions import end_card, sell_card, sell_card_to_newcomer
 from onecard.values.card import Iccid
+from onecard.values.gate import NO_ORDER, Closed
 from onecard.values.language import Language
 from onecard.values.phone import E164
 from shop import AT, CA, CAD, CN, MASTER, STAFF, WANG, make_iccid, open_shop, sell
 
 
-async def sell_to_newcomer(connection: Connection, **wishes: Any) -> Card | CardRefusal:
+async def sell_to_newcomer(connection: Connection, **wishes: Any) -> Card | CardRefusal | Closed:
     return await sell_card_to_newcomer(
         connection,
         AT,
         actor=STAFF,
+        gates=NO_ORDER,
         master=MASTER,
         contact=WANG,
         language=Language.FRENCH,
@@ -96,7 +98,7 @@ async def test_two_at_once_cannot_both_buy_the_last_sim(database: Database) -> N
     async with transaction(database.pool) as connection:
         await open_shop(connection, sims=1)
 
-    async def buy() -> Card | CardRefusal:
+    async def buy() -> Card | CardRefusal | Closed:
         async with transaction(database.pool) as connection:
             return await sell_to_newcomer(connection)
 
@@ -109,7 +111,7 @@ async def test_sales_at_once_get_a_sim_and_a_number_each(database: Database) -> 
     async with transaction(database.pool) as connection:
         await open_shop(connection, sims=8, canadian=8)
 
-    async def buy() -> Card | CardRefusal:
+    async def buy() -> Card | CardRefusal | Closed:
         async with transaction(database.pool) as connection:
             return await sell_to_newcomer(connection)
 
@@ -124,7 +126,13 @@ async def test_a_second_card_is_paid_by_the_same_account(database: Database) -> 
         await open_shop(connection)
         first = await sell(connection)
         second = await sell_card(
-            connection, AT, actor=STAFF, part=first.part, subscriber_id=first.subscriber_id, country=CN
+            connection,
+            AT,
+            actor=STAFF,
+            gates=NO_ORDER,
+            part=first.part,
+            subscriber_id=first.subscriber_id,
+            country=CN,
         )
         of_subscriber = await cards.list_cards_of_subscriber(connection, first.part, first.subscriber_id)
     assert isinstance(second, Card)
@@ -135,7 +143,9 @@ async def test_a_second_card_is_paid_by_the_same_account(database: Database) -> 
 async def test_nobody_is_sold_a_card_who_is_not_known(database: Database) -> None:
     async with transaction(database.pool) as connection:
         await open_shop(connection)
-        outcome = await sell_card(connection, AT, actor=STAFF, part=1, subscriber_id=12345, country=CA)
+        outcome = await sell_card(
+            connection, AT, actor=STAFF, gates=NO_ORDER, part=1, subscriber_id=12345, country=CA
+        )
     assert outcome is CardRefusal.UNKNOWN_SUBSCRIBER
 
 
@@ -149,6 +159,7 @@ async def test_an_ended_card_leaves_nothing_behind_but_its_account(database: Dat
                 connection,
                 AT,
                 actor=STAFF,
+                gates=NO_ORDER,
                 part=card.part,
                 card_id=card.id,
                 country=CN,
@@ -163,6 +174,7 @@ async def test_an_ended_card_leaves_nothing_behind_but_its_account(database: Dat
             connection,
             AT,
             actor=STAFF,
+            gates=NO_ORDER,
             part=card.part,
             application_id=approved.id,
             verification=Verification.MATCH,

@@ -46,10 +46,12 @@ from onecard.switching.rules import Routes, Setting
 from onecard.values.address import Address, unknown
 from onecard.values.alphabet import choose_encoding
 from onecard.values.clock import MovedClock
+from onecard.values.gate import NO_ORDER, Closed
 from onecard.values.hours import Hours
 from onecard.values.language import Language
 from onecard.values.money import Money
 from onecard.values.phone import E164, Country
+from onecard.winddown.gatekeeper import Gatekeeper
 from simulation.story import (
     BANK,
     CARDS,
@@ -122,7 +124,8 @@ class AuditedOperator:
         body_keys = BodyKeys(self.pool, shop.MASTER)
         self.queues = Queues("audited")
         self.directory = Directory(partial(_load_card, self.pool))
-        vouchers = VoucherDesk(self.pool, shop.MASTER, self.clock, service_code=CODE)
+        gates = Gatekeeper().at
+        vouchers = VoucherDesk(self.pool, shop.MASTER, self.clock, gates=gates, service_code=CODE)
         desk = CommandDesk(self.pool, self.directory, self.clock, redeem=vouchers.redeem, service_code=CODE)
         self.acceptor = TextAcceptor(
             self.pool,
@@ -159,7 +162,9 @@ class AuditedOperator:
     async def _activate(self, entry: CardEntry) -> None:
         card = entry.card
         async with connection(self.pool) as borrowed:
-            await activate_card(borrowed, self.clock.now(), actor="onecard", part=card.part, card_id=card.id)
+            await activate_card(
+                borrowed, self.clock.now(), actor="onecard", gates=NO_ORDER, part=card.part, card_id=card.id
+            )
         self.directory.forget(card.id)
 
     async def close(self) -> None:
@@ -191,6 +196,7 @@ class AuditedOperator:
             borrowed,
             at,
             actor=shop.STAFF,
+            gates=NO_ORDER,
             master=shop.MASTER,
             contact=shop.WANG,
             language=Language(self.story.languages[place]),
@@ -359,25 +365,27 @@ class AuditedOperator:
 
     async def _apply(
         self, borrowed: Connection, card: Card, value: object, at: datetime
-    ) -> Application | LineRefusal:
+    ) -> Application | LineRefusal | Closed:
         assert isinstance(value, tuple)
         country, outcome = value
         application = await line_actions.apply_for_line(
             borrowed,
             at,
             actor=shop.STAFF,
+            gates=NO_ORDER,
             part=card.part,
             card_id=card.id,
             country=Country(country),
             limits=LIMITS,
             operator_time_zone=ZONE,
         )
-        if isinstance(application, LineRefusal):
+        if not isinstance(application, Application):
             return application
         return await line_actions.decide_on_application(
             borrowed,
             at,
             actor="operator:home",
+            gates=NO_ORDER,
             part=card.part,
             application_id=application.id,
             verification=Verification(outcome),

@@ -5,17 +5,25 @@ Selling and ending a card concern its numbers too: see `onecard.sales`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from onecard import audit
 from onecard.cards import store
 from onecard.cards.model import Card, CardRefusal, CardState, StockItem
-from onecard.cards.rules import STOCK_COLUMNS, STOCK_COLUMNS_OPTIONAL, parse_stock_item
+from onecard.cards.rules import (
+    EXCEPTION_LENGTH_MOST,
+    STOCK_COLUMNS,
+    STOCK_COLUMNS_OPTIONAL,
+    find_gate_of_replacement,
+    parse_stock_item,
+)
 from onecard.database.pool import Connection
 from onecard.values.card import Iccid
+from onecard.values.gate import Capability, Closed, Gates
 from onecard.values.table import parse_rows, read_table, take_rows
 
 STOCK_ROWS_MOST = 1_000_000
@@ -58,9 +66,11 @@ async def choose_sim(connection: Connection, iccid: Iccid | None = None) -> Stoc
 
 
 async def activate_card(
-    connection: Connection, at: datetime, *, actor: str, part: int, card_id: int
-) -> Card | CardRefusal:
+    connection: Connection, at: datetime, *, actor: str, gates: Gates, part: int, card_id: int
+) -> Card | CardRefusal | Closed:
     """Note the first use of a card on the network."""
+    if closed := gates.find_closed(Capability.ACTIVATION):
+        return closed
     async with connection.transaction():
         card = await lock_live_card(connection, part, card_id)
         if isinstance(card, CardRefusal):
@@ -77,11 +87,20 @@ async def replace_sim(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     part: int,
     card_id: int,
     iccid: Iccid | None = None,
-) -> Card | CardRefusal:
-    """Give a card another SIM (a given one, or the next in stock); numbers, lines and account stay."""
+    exception: str | None = None,
+) -> Card | CardRefusal | Closed:
+    """Give a card another SIM (a given one, or the next in stock); numbers, lines and account stay.
+
+    Where the gate is closed, `exception` says why it is done all the same, and is written down: at most
+    `rules.EXCEPTION_LENGTH_MOST` characters, that name no person.
+    """
+    assert exception is None or 0 < len(exception) <= EXCEPTION_LENGTH_MOST
+    if closed := find_gate_of_replacement(gates, is_exception=exception is not None):
+        return closed
     async with connection.transaction():
         card = await lock_live_card(connection, part, card_id)
         if isinstance(card, CardRefusal):
@@ -92,7 +111,8 @@ async def replace_sim(
         await store.retire_sim(connection, card.iccid, replaced=True)
         await store.give_sim(connection, sim.iccid, part, card_id)
         await store.replace_sim_of_card(connection, part, card_id, sim)
-        await record(connection, at, actor=actor, action="replace_sim", card_id=card_id)
+        detail = {"exception": exception} if exception else {}
+        await record(connection, at, actor=actor, action="replace_sim", card_id=card_id, detail=detail)
     return replace(card, iccid=sim.iccid, imsi=sim.imsi)
 
 
@@ -104,7 +124,15 @@ async def lock_live_card(connection: Connection, part: int, card_id: int) -> Car
     return CardRefusal.CARD_ENDED if card.state is CardState.ENDED else card
 
 
-async def record(connection: Connection, at: datetime, *, actor: str, action: str, card_id: int) -> None:
+async def record(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    action: str,
+    card_id: int,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
     """Write down what was done to a card, and tell every node."""
-    await audit.record(connection, at, actor=actor, action=action, subject=f"card:{card_id}")
+    await audit.record(connection, at, actor=actor, action=action, subject=f"card:{card_id}", detail=detail)
     await store.record_change(connection, card_id, at)

@@ -17,8 +17,9 @@ from onecard.cli.secret import read_secret
 from onecard.cli.show import Answer, Table
 from onecard.ledger import Account, Entry
 from onecard.ledger.actions import PAGE_MOST
-from onecard.payments.actions import redeem
+from onecard.payments.actions import redeem, top_up_account
 from onecard.sealing.check import check_master_key
+from onecard.values.gate import Closed
 from onecard.values.money import Money, parse_micros
 
 REFERENCE_LENGTH_MOST = 200
@@ -103,6 +104,7 @@ async def _redeem(desk: Desk, name: str, pin: str) -> Answer:
             desk.connection,
             desk.at,
             actor=desk.actor,
+            gates=desk.gates,
             master=master,
             part=card.part,
             card_id=card.id,
@@ -126,11 +128,12 @@ async def _redeem(desk: Desk, name: str, pin: str) -> Answer:
 
 async def _top_up(
     desk: Desk, account: Account, money: Money, reference: str
-) -> Account | ledger.TopUpRefusal:
-    return await ledger.top_up(
+) -> Account | ledger.TopUpRefusal | Closed:
+    return await top_up_account(
         desk.connection,
         desk.at,
         actor=desk.actor,
+        gates=desk.gates,
         part=account.part,
         account_id=account.id,
         amount=money,

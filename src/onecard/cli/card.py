@@ -11,6 +11,7 @@ import typer
 from onecard.cards import actions
 from onecard.cards import store as cards
 from onecard.cards.model import Card, StockItem
+from onecard.cards.rules import EXCEPTION_LENGTH_MOST
 from onecard.cli import store
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
@@ -127,6 +128,7 @@ async def _sell_to_newcomer(
         desk.connection,
         desk.at,
         actor=desk.actor,
+        gates=desk.gates,
         master=master,
         contact=_read_contact(name, email, address),
         language=language,
@@ -152,7 +154,13 @@ async def _sell_to_known(desk: Desk, subscriber_id: int, goods: dict[str, Any]) 
             "unknown_subscriber", f"there is no subscriber {subscriber_id}: see `onecard card list`"
         )
     sold = await sell_card(
-        desk.connection, desk.at, actor=desk.actor, part=part, subscriber_id=subscriber_id, **goods
+        desk.connection,
+        desk.at,
+        actor=desk.actor,
+        gates=desk.gates,
+        part=part,
+        subscriber_id=subscriber_id,
+        **goods,
     )
     return accept(sold)
 
@@ -194,28 +202,54 @@ async def activate(desk: Desk, card: CardArgument) -> Answer:
     found = (await find_card(desk.connection, card)).card
     changed = accept(
         await actions.activate_card(
-            desk.connection, desk.at, actor=desk.actor, part=found.part, card_id=found.id
+            desk.connection,
+            desk.at,
+            actor=desk.actor,
+            gates=desk.gates,
+            part=found.part,
+            card_id=found.id,
         )
     )
     return Answer(_describe(await _with_lines(desk, changed)), [f"card {changed.id} is active"])
 
 
 @desk_command(app, "replace")
-async def replace(desk: Desk, card: CardArgument, iccid: IccidOption = None) -> Answer:
+async def replace(
+    desk: Desk,
+    card: CardArgument,
+    iccid: IccidOption = None,
+    exception: Annotated[
+        str | None,
+        typer.Option(
+            "--exception",
+            metavar="REASON",
+            help="Why it is done though the order to stop has closed it; written down, so name no person.",
+        ),
+    ] = None,
+) -> Answer:
     """Give a card another SIM; numbers, lines and account stay."""
+    reason = None if exception is None else _read_exception(exception)
     found = (await find_card(desk.connection, card)).card
     changed = accept(
         await actions.replace_sim(
             desk.connection,
             desk.at,
             actor=desk.actor,
+            gates=desk.gates,
             part=found.part,
             card_id=found.id,
             iccid=parse_iccid(iccid) if iccid else None,
+            exception=reason,
         )
     )
     said = f"card {changed.id} has the SIM {changed.iccid} now, in place of {found.iccid}"
     return Answer(_describe(await _with_lines(desk, changed)), [said])
+
+
+def _read_exception(reason: str) -> str:
+    if not 0 < len(reason.strip()) <= EXCEPTION_LENGTH_MOST:
+        raise Misuse(f"the reason of an exception has 1 to {EXCEPTION_LENGTH_MOST} characters")
+    return reason.strip()
 
 
 @desk_command(app, "end")

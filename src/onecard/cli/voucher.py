@@ -73,6 +73,7 @@ async def make(
                     desk.connection,
                     desk.at,
                     actor=desk.actor,
+                    gates=desk.gates,
                     master=master,
                     face=money,
                     count=count,

@@ -170,6 +170,13 @@ async def _record_top_up(connection: Connection, at: datetime, actor: str, posti
     await store.record_change(connection, posting.account_id, at)
 
 
+async def is_topped_up(
+    connection: Connection, part: int, account_id: int, event: str, kind: EntryKind = EntryKind.TOP_UP
+) -> bool:
+    """Whether this event topped up the account before."""
+    return await store.is_posted(connection, part, account_id, name_event(kind.name.lower(), event))
+
+
 async def list_entries(
     connection: Connection, part: int, account_id: int, *, before: Entry | None = None, most: int = 50
 ) -> list[Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 
@@ -30,6 +31,8 @@ CLOSE_ACCOUNT = """
 UPDATE account SET closed_at = $3
 WHERE part = $1 AND id = $2 AND role = 'subscriber' AND available = 0 AND held = 0 RETURNING id"""
 RECORD_CHANGE = "SELECT record_change('account', $1, $2)"
+
+IS_POSTED = "SELECT EXISTS (SELECT FROM entry WHERE part = $1 AND account_id = $2 AND event_id = $3)"
 
 LIST_ENTRIES = """
 SELECT part, account_id, event_id, batch_id, kind, available, held, at, memo FROM entry
@@ -88,6 +91,12 @@ async def close_account(connection: Connection, part: int, account_id: int, at: 
 async def record_change(connection: Connection, account_id: int, at: datetime) -> None:
     """Tell every node to forget what it remembers of an account."""
     await connection.execute(RECORD_CHANGE, account_id, at)
+
+
+async def is_posted(connection: Connection, part: int, account_id: int, event_id: UUID) -> bool:
+    """Whether an event was posted to an account."""
+    found: bool = await connection.fetchval(IS_POSTED, part, account_id, event_id)
+    return found
 
 
 async def list_entries(

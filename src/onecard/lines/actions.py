@@ -41,6 +41,7 @@ from onecard.lines.rules import (
     parse_pool_number,
 )
 from onecard.subscribers.store import next_id
+from onecard.values.gate import NO_ORDER, Capability, Closed, Gates
 from onecard.values.phone import E164, Country
 from onecard.values.table import parse_rows, read_table, take_rows
 
@@ -102,14 +103,17 @@ async def apply_for_line(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     part: int,
     card_id: int,
     country: Country,
     wanted: E164 | None = None,
     limits: LineLimits,
     operator_time_zone: ZoneInfo,
-) -> Application | LineRefusal:
+) -> Application | LineRefusal | Closed:
     """Apply for a secondary number, wanted or the next free one; it is kept back until the outcome."""
+    if closed := gates.find_closed(Capability.NEW_APPLICATION, Capability.SECONDARY_LINES):
+        return closed
     async with connection.transaction():
         card = await cards.lock_card(connection, part, card_id)
         refusal = decide_application(
@@ -159,13 +163,15 @@ async def decide_on_application(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     part: int,
     application_id: int,
     verification: Verification,
-) -> Application | LineRefusal:
+) -> Application | LineRefusal | Closed:
     """Take the outcome of the check, from staff or the home operator: a match makes the line, all else refuses.
 
-    An outcome that comes when the time is over counts as a time-out.
+    An outcome that comes when the time is over counts as a time-out. What was applied for in time may still be
+    decided when nothing new is applied for, but no line is made any more once secondary lines are out of service.
     """
     async with connection.transaction():
         application = await _lock_application(connection, part, application_id)
@@ -173,6 +179,8 @@ async def decide_on_application(
             return application
         outcome = decide_outcome(application, verification, at)
         approved = outcome is Verification.MATCH
+        if approved and (closed := gates.find_closed(Capability.SECONDARY_LINES)):
+            return closed
         decided = replace(
             application,
             state=ApplicationState.APPROVED if approved else ApplicationState.REFUSED,
@@ -227,6 +235,7 @@ async def refuse_expired_applications(
             connection,
             at,
             actor=actor,
+            gates=NO_ORDER,  # no gate stands before a refusal
             part=application.part,
             application_id=application.id,
             verification=Verification.TIME_OUT,

@@ -39,6 +39,7 @@ class Phrase(Enum):
     VOUCHER_OTHER_CURRENCY = "voucher_other_currency"
     VOUCHER_LOCKED = "voucher_locked"
     VOUCHER_NO_ACCOUNT = "voucher_no_account"
+    TOP_UPS_ENDED = "top_ups_ended"
     LOW_BALANCE = "low_balance"
     ALLOWANCE_USED = "allowance_used"
     ALLOWANCE_USED_UP = "allowance_used_up"
@@ -172,6 +173,12 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         FR: "Cette carte ne peut plus se recharger. Rien n'a été ajouté.",
         HANS: "此卡已无法充值，未充值。",
         HANT: "此卡已無法增值，未增值。",
+    },
+    Phrase.TOP_UPS_ENDED: {
+        EN: "Top-ups have ended. Nothing was added. Please keep your voucher.",
+        FR: "Les recharges ont pris fin. Rien n'a été ajouté. Veuillez garder votre bon.",
+        HANS: "充值业务已停止，未充值，请保留充值卡。",
+        HANT: "增值服務已停止，未增值，請保留增值券。",
     },
     Phrase.LOW_BALANCE: {
         EN: "Your balance is low: {amount}. Please top up.",

@@ -121,7 +121,7 @@ async def run_node(
         tail.on_account.append(notifier.reauthorize)
         tail.on_tariff.append(partial(_notify_all, notifier, control))
         nchf = make_nchf(config.charging, control, notifier, master, clock)
-        app = make_app(database.pool, links, routes, check, clock, [mount(nchf)])
+        app = make_app(database.pool, links, routes, check, clock, gatekeeper.at, [mount(nchf)])
         http_tls = None
         web_address = await stack.enter_async_context(serve_http(app, *parse_address(config.http.listen)))
         if config.http.tls is not None:
@@ -211,7 +211,7 @@ async def _assemble(
     body_keys = BodyKeys(pool, master)
     queues = Queues(config.node, most=config.texts.queue_most)
     service_code = config.operator.service_code
-    vouchers = VoucherDesk(pool, master, clock, service_code=service_code)
+    vouchers = VoucherDesk(pool, master, clock, gates=gatekeeper.at, service_code=service_code)
     desk = CommandDesk(pool, directory, clock, redeem=vouchers.redeem, service_code=service_code)
     limits = TextLimits(validity_most=timedelta(hours=config.texts.validity_hours))
     acceptor = TextAcceptor(
@@ -223,7 +223,7 @@ async def _assemble(
         body_keys=body_keys,
         clock=clock,
         obey=desk.obey,
-        activate=partial(_activate, pool, directory, clock),
+        activate=partial(_activate, pool, directory, clock, gatekeeper),
         limits=limits,
     )
     control = CreditControl(
@@ -233,7 +233,7 @@ async def _assemble(
         directory=directory,
         body_keys=body_keys,
         clock=clock,
-        activate=partial(_activate, pool, directory, clock),
+        activate=partial(_activate, pool, directory, clock, gatekeeper),
     )
     stack.push_async_callback(control.close)
     tail = ChangeTail(pool, directory, partial(_load_tariff, acceptor))
@@ -282,11 +282,19 @@ async def _load_order(gatekeeper: Gatekeeper, borrowed: Connection) -> None:
     gatekeeper.put_in_force(await load_in_force(borrowed))
 
 
-async def _activate(pool: Pool, directory: Directory, clock: Clock, entry: CardEntry) -> None:
+async def _activate(
+    pool: Pool, directory: Directory, clock: Clock, gatekeeper: Gatekeeper, entry: CardEntry
+) -> None:
     """Note a card's first use; a second node that notes it at the same time is told so and that is all."""
+    now = clock.now()
     async with connection(pool) as borrowed:
         await activate_card(
-            borrowed, clock.now(), actor="onecard", part=entry.card.part, card_id=entry.card.id
+            borrowed,
+            now,
+            actor="onecard",
+            gates=gatekeeper.at(now),
+            part=entry.card.part,
+            card_id=entry.card.id,
         )
     directory.forget(entry.card.id)
 

@@ -10,6 +10,7 @@ from onecard.payments.model import Redeemed, VoucherRefusal
 from onecard.sealing.keys import MasterKey
 from onecard.switching.model import CardEntry
 from onecard.values.clock import Clock
+from onecard.values.gate import Closed, GatesAt
 from onecard.values.language import Language
 
 PHRASES = {
@@ -30,7 +31,10 @@ PHRASES = {
 class VoucherDesk:
     """Redeems the PINs that subscribers send."""
 
-    def __init__(self, pool: Pool, master: MasterKey, clock: Clock, *, service_code: str) -> None:
+    def __init__(
+        self, pool: Pool, master: MasterKey, clock: Clock, *, gates: GatesAt, service_code: str
+    ) -> None:
+        self._gates = gates
         self._pool = pool
         self._master = master
         self._clock = clock
@@ -38,16 +42,20 @@ class VoucherDesk:
 
     async def redeem(self, entry: CardEntry, pin: str) -> str:
         """Top up the card's account; returns the answer. Sent again, it adds nothing and says so."""
+        now = self._clock.now()
         async with connection(self._pool) as borrowed:
             outcome = await redeem(
                 borrowed,
-                self._clock.now(),
+                now,
                 actor=f"subscriber:{entry.card.subscriber_id}",
+                gates=self._gates(now),
                 master=self._master,
                 part=entry.card.part,
                 card_id=entry.card.id,
                 pin=pin,
             )
+        if isinstance(outcome, Closed):
+            return say(Phrase.TOP_UPS_ENDED, entry.language)
         if isinstance(outcome, VoucherRefusal):
             return say(PHRASES[outcome], entry.language, code=self._service_code)
         return word(outcome, entry.language)

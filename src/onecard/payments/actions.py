@@ -40,6 +40,7 @@ from onecard.payments.rules import (
 )
 from onecard.sealing.keys import MasterKey
 from onecard.subscribers.store import lock_subscriber
+from onecard.values.gate import Capability, Closed, Gates
 from onecard.values.guard import count_wrong, is_locked
 from onecard.values.money import Money
 
@@ -53,12 +54,15 @@ async def make_vouchers(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     master: MasterKey,
     face: Money,
     count: int,
     expires_at: datetime,
-) -> tuple[VoucherBatch, list[NewVoucher]] | VoucherRefusal:
+) -> tuple[VoucherBatch, list[NewVoucher]] | VoucherRefusal | Closed:
     """Make a batch of vouchers; the PINs are known now and never again. They come in the order of their serials."""
+    if closed := gates.find_closed(Capability.TOP_UP):
+        return closed
     fault = find_fault(face, count, expires_at, at)
     if fault is not None:
         return fault
@@ -89,14 +93,16 @@ async def redeem(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     master: MasterKey,
     part: int,
     card_id: int,
     pin: str,
-) -> Redeemed | VoucherRefusal:
+) -> Redeemed | VoucherRefusal | Closed:
     """Top up the account of a card by a voucher, once and for all. A repeat for the same account adds nothing.
 
-    A PIN that no voucher has is counted: `guard.WRONG_MOST` of them lock the account for a while. Commit refusals, too.
+    A repeat is told what the first was told, also where the gate has closed in between. A PIN that no voucher has
+    is counted: `guard.WRONG_MOST` of them lock the account for a while. Commit refusals, too.
     """
     if not is_pin(pin):
         return VoucherRefusal.BAD_PIN
@@ -112,7 +118,7 @@ async def redeem(
         if is_used_by(voucher, payer):
             account = await _get_account(connection, payer)
             return Redeemed(voucher.serial, voucher.face, account, is_repeated=True)
-        refusal = decide_redemption(voucher, payer, at)
+        refusal = gates.find_closed(Capability.TOP_UP) or decide_redemption(voucher, payer, at)
         return refusal or await _redeem(connection, at, actor, payer, voucher)
 
 
@@ -166,6 +172,38 @@ async def _get_account(connection: Connection, payer: Payer) -> Account:
     account = await ledger.find_account(connection, payer.part, payer.account_id)
     assert account is not None
     return account
+
+
+async def top_up_account(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    gates: Gates,
+    part: int,
+    account_id: int,
+    amount: Money,
+    event: str,
+    memo: str | None = None,
+) -> Account | TopUpRefusal | Closed:
+    """Add money that somebody has paid to an account, once for each `event`, the payer's own reference.
+
+    A repeat adds nothing and is given the account as it is, also where the gate has closed in between.
+    """
+    async with connection.transaction():
+        closed = gates.find_closed(Capability.TOP_UP)
+        if closed and not await ledger.is_topped_up(connection, part, account_id, event):
+            return closed
+        return await ledger.top_up(
+            connection,
+            at,
+            actor=actor,
+            part=part,
+            account_id=account_id,
+            amount=amount,
+            event=event,
+            memo=memo,
+        )
 
 
 async def void_voucher(

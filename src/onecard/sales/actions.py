@@ -20,6 +20,7 @@ from onecard.subscribers import store as subscribers
 from onecard.subscribers.actions import create_subscriber
 from onecard.subscribers.model import Contact, Subscriber
 from onecard.values.card import Iccid
+from onecard.values.gate import Capability, Closed, Gates
 from onecard.values.language import Language
 from onecard.values.money import Currency
 from onecard.values.phone import E164, Country
@@ -30,16 +31,19 @@ async def sell_card(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     part: int,
     subscriber_id: int,
     country: Country,
     msisdn: E164 | None = None,
     iccid: Iccid | None = None,
-) -> Card | CardRefusal:
+) -> Card | CardRefusal | Closed:
     """Sell a card to a subscriber we know, whose account pays for it too.
 
     The primary number is `msisdn`, or the next free one of the country; the SIM is `iccid`, or the next one.
     """
+    if closed := gates.find_closed(Capability.SALE):
+        return closed
     async with connection.transaction():
         subscriber = await subscribers.lock_subscriber(connection, part, subscriber_id)
         if subscriber is None or subscriber.erased_at:
@@ -55,6 +59,7 @@ async def sell_card_to_newcomer(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     master: MasterKey,
     contact: Contact,
     language: Language,
@@ -62,8 +67,10 @@ async def sell_card_to_newcomer(
     country: Country,
     msisdn: E164 | None = None,
     iccid: Iccid | None = None,
-) -> Card | CardRefusal:
+) -> Card | CardRefusal | Closed:
     """Sell a card to somebody new, with an account of `currency`. Number and SIM as in `sell_card`."""
+    if closed := gates.find_closed(Capability.SALE):
+        return closed
     async with connection.transaction():
         goods = await _choose(connection, country, msisdn, iccid)
         if isinstance(goods, CardRefusal):

@@ -16,6 +16,7 @@ from onecard.lines.actions import apply_for_line
 from onecard.lines.model import Application, LineLimits
 from onecard.values.address import Address
 from onecard.values.clock import MovedClock
+from onecard.values.gate import NO_ORDER
 from town import HASH, PASSWORD, Town, open_town, sell_card_with_two_lines, stock_up, to_number
 
 HOME_AUTH = ("cnhome", PASSWORD)
@@ -58,6 +59,7 @@ async def application(town: Town, card: Card) -> Application:
             borrowed,
             shop.AT,
             actor=shop.STAFF,
+            gates=NO_ORDER,
             part=card.part,
             card_id=card.id,
             country=shop.CN,

@@ -25,6 +25,7 @@ from onecard.sealing.passwords import PasswordCheck
 from onecard.switching.model import LinkRole
 from onecard.switching.rules import Routes
 from onecard.values.clock import Clock
+from onecard.values.gate import Closed, GatesAt
 
 BODY_OCTETS_MOST = 4096
 ID_MOST = 2**63 - 1
@@ -50,6 +51,7 @@ def make_app(
     routes: Routes,
     passwords: PasswordCheck,
     clock: Clock,
+    gates: GatesAt,
     mounted: Sequence[ASGIRouteHandler] = (),
 ) -> Litestar:
     """The application for one node; `mounted` are applications that read and write ASGI themselves."""
@@ -62,6 +64,7 @@ def make_app(
                 "routes": routes,
                 "passwords": passwords,
                 "clock": clock,
+                "gates": gates,
                 "registry": registry_of(links),
             }
         ),
@@ -149,17 +152,22 @@ async def _find(state: State, application_id: int) -> Application | None:
 
 
 async def _decide(state: State, link: Link, application: Application, outcome: Verification) -> Application:
+    now = state.clock.now()
     async with connection(state.pool) as borrowed:
         decided = await decide_on_application(
             borrowed,
-            state.clock.now(),
+            now,
             actor=f"link:{link.settings.name}",
+            gates=state.gates(now),
             part=application.part,
             application_id=application.id,
             verification=outcome,
         )
     if decided is LineRefusal.ALREADY_DECIDED:  # by someone else, just now
         return await _find_theirs(state, link, application.id)
+    if isinstance(decided, Closed):
+        detail = f"no line is made any more: {decided.stage!r} of the order to stop has come"
+        raise HTTPException(status_code=409, detail=detail)
     if isinstance(decided, LineRefusal):
         raise HTTPException(status_code=409, detail=decided.value)
     return decided
