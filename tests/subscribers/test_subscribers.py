@@ -14,10 +14,11 @@ from onecard.subscribers.actions import (
     change_language,
     create_subscriber,
     erase_subscriber,
+    find_by_name,
     read_contact,
 )
 from onecard.subscribers.model import Contact, Subscriber, SubscriberRefusal
-from onecard.subscribers.rules import BadContact, parse_contact
+from onecard.subscribers.rules import NAME_WORDS_MOST, BadContact, hash_name, parse_contact
 from onecard.values.language import Language
 from shop import AT, CAD, MASTER, STAFF, WANG, open_shop, sell
 
@@ -158,3 +159,57 @@ def test_contact_details_are_tidied() -> None:
 def test_impossible_contact_details_are_refused(name: str, email: str, postal_address: str | None) -> None:
     with pytest.raises(BadContact):
         parse_contact(name, email, postal_address)
+
+
+async def look_up(connection: Connection, name: str) -> list[int]:
+    found = await find_by_name(connection, AT, actor=CARE, master=MASTER, name=name)
+    return [subscriber_id for _, subscriber_id in found]
+
+
+async def test_a_subscriber_is_found_by_the_words_of_their_name_until_they_are_erased(
+    database: Database,
+) -> None:
+    async with transaction(database.pool) as connection:
+        await open_shop(connection)
+        wang = await create(connection)
+        other = await create(connection)
+        named = Contact("Zoë Wang-Lévesque", "zoe@example.com")
+        await change_contact(
+            connection,
+            AT,
+            actor=CARE,
+            master=MASTER,
+            part=other.part,
+            subscriber_id=other.id,
+            contact=named,
+        )
+        assert await look_up(connection, "wang") == [wang.id, other.id]
+        assert await look_up(connection, "FANG  Wang") == [wang.id]
+        assert await look_up(connection, "levesque zoe") == [other.id]
+        assert await look_up(connection, "Wan") == []
+        assert await look_up(connection, " - ") == []
+        await erase_subscriber(connection, AT, actor=STAFF, part=wang.part, subscriber_id=wang.id)
+        assert await look_up(connection, "wang") == [other.id]
+        [latest, *_] = await list_records(connection, "subscribers")
+        assert (latest.actor, latest.action, latest.detail) == (CARE, "find_by_name", {"found": 1})
+
+
+def test_words_of_a_name_are_hashed_whatever_their_order_case_and_accents_and_are_bounded() -> None:
+    key = bytes(32)
+    assert hash_name(key, "Zoë  LÉVESQUE") == hash_name(key, "levesque, zoe")
+    assert hash_name(key, "王芳") == hash_name(key, " 王芳 ") != hash_name(bytes([1]) * 32, "王芳")
+    assert len(hash_name(key, " ".join(map(str, range(1000))))) == NAME_WORDS_MOST
+    assert hash_name(key, "") == frozenset()
+
+
+async def test_names_are_looked_up_by_an_index_however_many_there_are(database: Database) -> None:
+    async with transaction(database.pool) as connection:
+        await open_shop(connection)
+        await connection.execute(
+            """INSERT INTO subscriber_name (part, word_hash, subscriber_id)
+               SELECT 1 + i % 4, decode(lpad(to_hex(i % 997), 16, '0'), 'hex'), i FROM generate_series(1, 50000) i"""
+        )
+        await connection.execute("ANALYZE subscriber_name")
+        plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {store.FIND_BY_NAME}", bytes(8), [], 50)
+        assert "Seq Scan on subscriber_name" not in str(plan)
+        assert '"Index Name": "subscriber_name_pkey"' in str(plan)

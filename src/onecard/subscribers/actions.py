@@ -17,8 +17,12 @@ from onecard.sealing.subscriber_keys import (
 )
 from onecard.subscribers import store
 from onecard.subscribers.model import Contact, Subscriber, SubscriberRefusal
+from onecard.subscribers.rules import hash_name
 from onecard.values.language import Language
 from onecard.values.money import Currency
+
+NAMES_PURPOSE = b"names"
+"""What the key is derived for that hashes the words of names."""
 
 
 async def create_subscriber(
@@ -40,6 +44,7 @@ async def create_subscriber(
         key = await create_subscriber_key(connection, master, part, subscriber_id)
         sealed = key.seal(msgspec.json.encode(contact), _bound_to(part, subscriber_id))
         await store.insert_subscriber(connection, subscriber, sealed)
+        await store.insert_name(connection, part, subscriber_id, _hash_name(master, contact.name))
         await _record(connection, at, actor, "create_subscriber", subscriber)
     return subscriber
 
@@ -71,6 +76,26 @@ async def open_contact(connection: Connection, master: MasterKey, part: int, sub
     return msgspec.json.decode(key.open(sealed, _bound_to(part, subscriber_id)), type=Contact)
 
 
+async def find_by_name(
+    connection: Connection, at: datetime, *, actor: str, master: MasterKey, name: str, most: int = 50
+) -> tuple[tuple[int, int], ...]:
+    """Part and id of the subscribers whose names have all the words of this one, `most` at most.
+
+    Whether somebody is a subscriber is personal as well: who looked is written down, though not for whom.
+    """
+    words = _hash_name(master, name)
+    found = await store.find_by_name(connection, words, most) if words else ()
+    await audit.record(
+        connection,
+        at,
+        actor=actor,
+        action="find_by_name",
+        subject="subscribers",
+        detail={"found": len(found)},
+    )
+    return found
+
+
 async def change_contact(
     connection: Connection,
     at: datetime,
@@ -89,6 +114,8 @@ async def change_contact(
         key = await get_subscriber_key(connection, master, part, subscriber_id)
         sealed = key.seal(msgspec.json.encode(contact), _bound_to(part, subscriber_id))
         await store.update_sealed_contact(connection, part, subscriber_id, sealed)
+        await store.delete_name(connection, part, subscriber_id)
+        await store.insert_name(connection, part, subscriber_id, _hash_name(master, contact.name))
         await _record(connection, at, actor, "change_contact", subscriber)
     return subscriber
 
@@ -117,6 +144,7 @@ async def erase_subscriber(
         if isinstance(subscriber, SubscriberRefusal):
             return subscriber
         await destroy_subscriber_key(connection, part, subscriber_id)
+        await store.delete_name(connection, part, subscriber_id)
         await store.erase_contact(connection, part, subscriber_id, at)
         await _record(connection, at, actor, "erase_subscriber", subscriber)
     return replace(subscriber, erased_at=at)
@@ -134,6 +162,10 @@ async def _record(
 ) -> None:
     subject = f"subscriber:{subscriber.id}"
     await audit.record(connection, at, actor=actor, action=action, subject=subject, detail=detail)
+
+
+def _hash_name(master: MasterKey, name: str) -> frozenset[bytes]:
+    return hash_name(master.derive(NAMES_PURPOSE), name)
 
 
 def _bound_to(part: int, subscriber_id: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import unicodedata
 from hashlib import sha256
 
 from onecard.subscribers.model import Contact
@@ -87,3 +88,25 @@ def format_claim_code(code: str) -> str:
 def hash_secret(key: bytes, secret: str) -> bytes:
     """What is kept of a secret that is found by itself (HMAC-SHA256, RFC 2104)."""
     return hmac.digest(key, secret.encode("utf-8"), sha256)
+
+
+NAME_WORDS_MOST = 10
+WORD_HASH_OCTETS = 8
+"""Enough to tell words apart; names are few, so that more would tell no more."""
+
+
+def hash_name(key: bytes, name: str) -> frozenset[bytes]:
+    """What a name is looked up by: a keyed hash of each of its words, whatever their order, case and accents."""
+    return frozenset(
+        hmac.digest(key, word.encode(), sha256)[:WORD_HASH_OCTETS]
+        for word in _words_of(name)[:NAME_WORDS_MOST]
+    )
+
+
+def _words_of(name: str) -> list[str]:
+    plain = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", name.casefold())
+        if not unicodedata.combining(letter)
+    )
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", plain))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import asyncpg
@@ -22,6 +23,19 @@ LOCK = FIND + " FOR UPDATE"
 FIND_SEALED = "SELECT sealed_contact FROM subscriber WHERE part = $1 AND id = $2"
 UPDATE_SEALED = "UPDATE subscriber SET sealed_contact = $3 WHERE part = $1 AND id = $2"
 UPDATE_LANGUAGE = "UPDATE subscriber SET language = $3 WHERE part = $1 AND id = $2"
+INSERT_NAME = """
+INSERT INTO subscriber_name (part, subscriber_id, word_hash) SELECT $1, $2, unnest($3::bytea[])
+ON CONFLICT DO NOTHING"""
+DELETE_NAME = "DELETE FROM subscriber_name WHERE part = $1 AND subscriber_id = $2"
+# Those with the first word, and of them those that have all the others.
+FIND_BY_NAME = """
+SELECT n.part, n.subscriber_id FROM part p
+JOIN subscriber_name n ON n.part = p.part AND n.word_hash = $1
+WHERE NOT EXISTS (
+    SELECT FROM unnest($2::bytea[]) AS w(word_hash) WHERE NOT EXISTS (
+        SELECT FROM subscriber_name o
+        WHERE o.part = n.part AND o.word_hash = w.word_hash AND o.subscriber_id = n.subscriber_id))
+ORDER BY n.subscriber_id LIMIT $3"""
 ERASE = "UPDATE subscriber SET sealed_contact = NULL, erased_at = $3 WHERE part = $1 AND id = $2"
 
 # The language of a card's subscriber is held with the card in every node's memory.
@@ -80,6 +94,26 @@ async def update_language(connection: Connection, part: int, subscriber_id: int,
 
 async def erase_contact(connection: Connection, part: int, subscriber_id: int, at: datetime) -> None:
     await connection.execute(ERASE, part, subscriber_id, at)
+
+
+async def insert_name(
+    connection: Connection, part: int, subscriber_id: int, word_hashes: Iterable[bytes]
+) -> None:
+    """Let a subscriber be found by the words of their name."""
+    await connection.execute(INSERT_NAME, part, subscriber_id, sorted(word_hashes))
+
+
+async def delete_name(connection: Connection, part: int, subscriber_id: int) -> None:
+    await connection.execute(DELETE_NAME, part, subscriber_id)
+
+
+async def find_by_name(
+    connection: Connection, word_hashes: Iterable[bytes], most: int
+) -> tuple[tuple[int, int], ...]:
+    """Part and id of those whose names have all these words."""
+    first, *others = sorted(word_hashes)
+    rows = await connection.fetch(FIND_BY_NAME, first, others, most)
+    return tuple((row["part"], row["subscriber_id"]) for row in rows)
 
 
 async def record_changes(connection: Connection, part: int, subscriber_id: int, at: datetime) -> None:

@@ -29,3 +29,20 @@ CREATE TABLE staff_passkey (
     used_at timestamptz
 );
 CREATE INDEX staff_passkey_by_staff ON staff_passkey (staff_id);
+
+-- Names are sealed, and looked up by this: keyed hashes of the words of a name, whose key is not in the database. The
+-- rows of a subscriber are deleted when they are erased.
+CREATE TABLE subscriber_name (
+    part integer NOT NULL,
+    word_hash bytea NOT NULL,
+    subscriber_id bigint NOT NULL,
+    PRIMARY KEY (part, word_hash, subscriber_id)
+);
+CREATE INDEX subscriber_name_of_subscriber ON subscriber_name (part, subscriber_id);
+
+-- What the console pages through.
+CREATE INDEX subscriber_by_id ON subscriber (id);
+CREATE INDEX number_by_state ON number (country, state, msisdn);
+CREATE INDEX application_decided ON application (decided_at, id) WHERE state <> 'applied';
+CREATE INDEX audit_by_actor ON audit (actor, id);
+CREATE INDEX audit_by_action ON audit (action, id);
