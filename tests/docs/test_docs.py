@@ -50,6 +50,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[smpp]`": config.Smpp,
     "`[smpp.tls]`": config.Tls,
     "`[http]`": config.Http,
+    "`[web]`": config.Web,
     "`[diameter]`": config.Diameter,
     "`[[diameter.peers]]`": config.DiameterPeer,
     "`[diameter.peers.connect]`": config.DiameterConnect,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import argon2
@@ -98,6 +99,22 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: str = "127.0.0.1:8080"
     tls: Tls | None = None
+
+
+class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where people reach self-care, the console and the public pages."""
+
+    listen: str = "127.0.0.1:8090"
+    tls: Tls | None = None
+    url: str | None = None
+    """By which browsers reach it, where that is not the address it listens on."""
+    proxies: list[str] = []
+    """Networks of reverse proxies, whose X-Forwarded-For is believed."""
+
+    @property
+    def address(self) -> str:
+        """The beginning of every address of ours, without a slash at the end."""
+        return self.url.rstrip("/") if self.url else f"http://localhost:{parse_address(self.listen)[1]}"
 
 
 class Bind(Enum):
@@ -245,6 +262,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     texts: Texts = Texts()
     smpp: Smpp = Smpp()
     http: Http = Http()
+    web: Web | None = None
     diameter: Diameter | None = None
     charging: Charging = Charging()
     links: list[Link] = []
@@ -289,6 +307,7 @@ def check_config(config: Config) -> list[str]:
     return [
         *_check_operator(config.operator),
         *_check_addresses(config),
+        *_check_web(config.web),
         *_check_names(config.links),
         *_check_diameter(config),
         *(
@@ -328,13 +347,30 @@ def _check_addresses(config: Config) -> Iterator[str]:
     addresses = {"smpp.listen": config.smpp.listen, "http.listen": config.http.listen}
     if config.diameter:
         addresses["diameter.listen"] = config.diameter.listen
+    if config.web:
+        addresses["web.listen"] = config.web.listen
     diameter_tls = config.diameter.tls if config.diameter else None
-    for name, tls in (("smpp", config.smpp.tls), ("http", config.http.tls), ("diameter", diameter_tls)):
+    web_tls = config.web.tls if config.web else None
+    tables = {"smpp": config.smpp.tls, "http": config.http.tls, "web": web_tls, "diameter": diameter_tls}
+    for name, tls in tables.items():
         if tls:
             addresses[f"{name}.tls.listen"] = tls.listen
             yield from _check_files(f"{name}.tls", tls)
     for place, address in addresses.items():
         yield from _check_address(place, address)
+
+
+def _check_web(web: Web | None) -> Iterator[str]:
+    if web is None:
+        return
+    yield from _check_networks("web.proxies", web.proxies)
+    if web.url is None:
+        if web.tls:
+            yield "web.url: must be given where there is web.tls: the name that browsers know the certificate by"
+        return
+    address = urlsplit(web.url)
+    if address.scheme not in ("http", "https") or not address.hostname or address.path.strip("/"):
+        yield f"web.url: {web.url!r} is not like https://care.example.net"
 
 
 def _check_files(place: str, tls: Tls) -> Iterator[str]:

@@ -22,6 +22,8 @@ from onecard.lines.actions import refuse_expired_applications, release_numbers
 from onecard.node.config import Config
 from onecard.node.name import NodeName
 from onecard.node.notices import NoticeTeller
+from onecard.web.sessions import tidy_sessions
+from onecard.web.throttle import tidy_attempts
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +129,8 @@ class Jobs:
             await purge_records(borrowed, part, now - timedelta(days=self._config.charging.usage_days))
             await purge_sessions(borrowed, part, now - SESSIONS_AGE)
             await call_up_those_of_ended_cards(borrowed, part, now)
+        await tidy_sessions(borrowed, now)
+        await tidy_attempts(borrowed, now)
         self._tidied_on = now.date()
 
     async def _tell_status(self, borrowed: Connection) -> None:

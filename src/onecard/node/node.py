@@ -45,6 +45,7 @@ from onecard.node.jobs import Jobs
 from onecard.node.name import NodeName
 from onecard.node.nchf import make_nchf
 from onecard.node.vouchers import VoucherDesk
+from onecard.node.web import make_pages, make_site, run_web
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
@@ -74,6 +75,7 @@ class Addresses:
     http: str
     http_tls: str | None = None
     diameter: str | None = None
+    web: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,22 @@ async def run_node(
             addresses = replace(addresses, diameter=diameter)
             tail.on_account.append(desk.reauthorize)
             tail.on_tariff.append(desk.reauthorize_all)
+        if config.web is not None:
+            if config.web.tls is not None:
+                _tls_context(config.web.tls, "web.tls")
+            site = make_site(
+                config,
+                config.web,
+                database.pool,
+                parts,
+                master,
+                clock,
+                gatekeeper.at,
+                exchange.acceptor,
+                directory,
+            )
+            web = await stack.enter_async_context(run_web(config.web, make_pages(site)))
+            addresses = replace(addresses, web=web)
         _bind_to_peers(config, links, peer_passwords, stack)
         jobs = Jobs(database.pool, parts, config, links, exchange, control, name)
         tail.on_account.append(jobs.look_at)
@@ -158,6 +176,7 @@ async def run_node(
             smpp=addresses.smpp,
             http=addresses.http,
             diameter=addresses.diameter,
+            web=addresses.web,
         )
         yield Node(
             config,

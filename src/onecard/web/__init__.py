@@ -1,1 +1,1 @@
-"""What people see: self-care for subscribers, and the console for staff. Server-rendered."""
+"""Pages for people: self-care for subscribers, the console for staff, the public pages. Rendered on the server."""

@@ -1,0 +1,74 @@
+"""Serve the pages of one node."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_network
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from litestar import Litestar
+
+from onecard.database.pool import Pool
+from onecard.gateways.http.server import TlsFiles, serve_http
+from onecard.messages.accept import TextAcceptor
+from onecard.node.config import Config, Web, parse_address
+from onecard.sealing.keys import MasterKey
+from onecard.switching.directory import Directory
+from onecard.values.clock import Clock
+from onecard.values.gate import GatesAt
+from onecard.web import public
+from onecard.web.app import make_web
+from onecard.web.site import OperatorFacts, Site
+
+
+def make_site(
+    config: Config,
+    web: Web,
+    pool: Pool,
+    parts: Sequence[int],
+    master: MasterKey,
+    clock: Clock,
+    gates_at: GatesAt,
+    acceptor: TextAcceptor,
+    directory: Directory,
+) -> Site:
+    """What pages are made from, of the parts of a node."""
+    operator = config.operator
+    return Site(
+        pool=pool,
+        parts=tuple(parts),
+        master=master,
+        clock=clock,
+        gates_at=gates_at,
+        tell=acceptor.tell,
+        forget_card=directory.forget,
+        operator=OperatorFacts(
+            name=operator.name,
+            country=operator.country,
+            currency=operator.money,
+            zone=ZoneInfo(operator.time_zone),
+            service_code=operator.service_code,
+            limits=operator.line_limits,
+        ),
+        roles={link.name: link.role for link in config.links},
+        url=web.address,
+        proxies=tuple(ip_network(network) for network in web.proxies),
+    )
+
+
+def make_pages(site: Site) -> Litestar:
+    """All pages of the site."""
+    return make_web(site, [], public.ROUTES)
+
+
+@asynccontextmanager
+async def run_web(web: Web, app: Litestar) -> AsyncIterator[str]:
+    """Serve the pages; yields the address of the plain listener."""
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serve_http(app, *parse_address(web.listen)))
+        if web.tls is not None:
+            files = TlsFiles(Path(web.tls.certificate), Path(web.tls.key))
+            await stack.enter_async_context(serve_http(app, *parse_address(web.tls.listen), files))
+        yield address

@@ -1,0 +1,64 @@
+"""What every page is made from: the node gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from onecard.database.pool import Pool
+from onecard.lines.model import LineLimits
+from onecard.sealing.keys import MasterKey
+from onecard.switching.model import CardEntry, LinkRole, TextRefusal
+from onecard.values.clock import Clock
+from onecard.values.gate import GatesAt
+from onecard.values.money import Currency
+from onecard.values.phone import Country
+
+Tell = Callable[[CardEntry, str], Awaitable[int | TextRefusal]]
+"""Sends a text of our own to a card; returns its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFacts:
+    """What pages say of the operator, and what it allows."""
+
+    name: str
+    country: Country
+    currency: Currency
+    zone: ZoneInfo
+    service_code: str
+    limits: LineLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One node's web: the database, the time, the gates, and how to reach a subscriber."""
+
+    pool: Pool
+    parts: Sequence[int]
+    master: MasterKey
+    clock: Clock
+    gates_at: GatesAt
+    tell: Tell
+    forget_card: Callable[[int], None]
+    """Makes this node look at a card anew, at once; others hear of a change by themselves."""
+    operator: OperatorFacts
+    roles: Mapping[str, LinkRole]
+    """Of the links, by name."""
+    url: str
+    """By which browsers reach it, without a slash at the end."""
+    proxies: Sequence[IPv4Network | IPv6Network] = ()
+    """Who may say, by X-Forwarded-For, on whose behalf a request is made."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach it with TLS."""
+        return self.url.startswith("https:")
+
+    @property
+    def host(self) -> str:
+        """The name that passkeys are bound to (WebAuthn: the relying party's id)."""
+        return urlsplit(self.url).hostname or "localhost"

@@ -1,0 +1,83 @@
+"""Write amounts, times and numbers as people of a language do. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
+
+import phonenumbers
+from babel import Locale
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.numbers import format_currency, format_decimal
+
+from onecard.values.language import Language
+from onecard.values.money import MICROS, Money
+
+FINE_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A language, and the time zone that times are told in."""
+
+    language: Language
+    zone: tzinfo
+
+    @property
+    def locale(self) -> Locale:
+        return Locale.parse(self.language.value, sep="-")
+
+    def in_zone(self, zone: tzinfo) -> Writing:
+        """The same, with times of another zone."""
+        return Writing(self.language, zone)
+
+    def money(self, amount: Money) -> str:
+        """An amount, rounded down to what can be paid."""
+        places = 2 if amount.micros % MICROS else None
+        whole = Decimal(amount.micros // 10_000) / 100 if places else Decimal(amount.micros) / MICROS
+        return format_currency(whole, amount.currency, locale=self.locale)
+
+    def price(self, amount: Money) -> str:
+        """An amount to the last millionth, as a price may have it."""
+        exact = Decimal(amount.micros) / MICROS
+        return format_currency(
+            exact, amount.currency, locale=self.locale, currency_digits=False, decimal_quantization=False
+        )
+
+    def number(self, number: int) -> str:
+        return format_decimal(number, locale=self.locale)
+
+    def day(self, day: date) -> str:
+        """A day, of a date or of an instant."""
+        local = day.astimezone(self.zone) if isinstance(day, datetime) else day
+        return format_date(local, "long", locale=self.locale)
+
+    def moment(self, instant: datetime) -> str:
+        """Day and time to the minute."""
+        return format_datetime(instant.astimezone(self.zone), "medium", locale=self.locale)
+
+    def clock(self, instant: datetime) -> str:
+        """The time to the second."""
+        return format_time(instant.astimezone(self.zone), "medium", locale=self.locale)
+
+    def span(self, span: timedelta) -> str:
+        """How long, in the largest unit that it has one of."""
+        return format_timedelta(span, locale=self.locale, threshold=1.5)
+
+    def country(self, code: str) -> str:
+        """The name of a country."""
+        name: str | None = self.locale.territories.get(code)
+        return name or code
+
+    def phone(self, number: str) -> str:
+        """A number in the groups its country writes it in; what is no number stays as it is."""
+        try:
+            parsed = phonenumbers.parse(number)
+        except phonenumbers.NumberParseException:
+            return number
+        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+    def iso(self, instant: datetime) -> str:
+        """For the machine: what `<time datetime>` holds."""
+        return instant.astimezone(self.zone).isoformat("T", "seconds")

@@ -1,0 +1,74 @@
+"""A site without sockets, and a browser for it that runs no scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+import shop
+from onecard.database.pool import Database
+from onecard.lines.model import LineLimits
+from onecard.node.web import make_pages
+from onecard.switching.model import CardEntry, LinkRole
+from onecard.values.clock import Clock, MovedClock
+from onecard.values.gate import NO_ORDER, GatesAt
+from onecard.web.site import OperatorFacts, Site
+
+
+class Phone:
+    """Takes the texts that are sent to cards."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def tell(self, _: CardEntry, words: str) -> int:
+        self.texts.append(words)
+        return len(self.texts)
+
+
+def make_site(
+    database: Database,
+    url: str = "http://care.test",
+    *,
+    clock: Clock | None = None,
+    gates_at: GatesAt = lambda _: NO_ORDER,
+    phone: Phone | None = None,
+) -> Site:
+    """The site of an operator whose node is only this."""
+    return Site(
+        pool=database.pool,
+        parts=(1, 2, 3, 4),
+        master=shop.MASTER,
+        clock=clock or MovedClock(shop.AT),
+        gates_at=gates_at,
+        tell=(phone or Phone()).tell,
+        forget_card=lambda _: None,
+        operator=OperatorFacts(
+            "Maple Bridge", shop.CA, shop.CAD, ZoneInfo("America/Vancouver"), "12583", LineLimits()
+        ),
+        roles={"host": LinkRole.HOST, "cn-home": LinkRole.HOME, "bank": LinkRole.APPLICATION},
+        url=url,
+        proxies=(ip_network("127.0.0.0/8"),),
+    )
+
+
+@asynccontextmanager
+async def browse(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser that keeps cookies and follows nothing by itself."""
+    app: Any = make_pages(site)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=site.url) as client:
+        yield client
+
+
+def token_of(page: str) -> str:
+    """The token that the forms of a page bring back."""
+    found = re.search(r'name="form_token" value="(\w+)"', page)
+    assert found, page
+    return found[1]
