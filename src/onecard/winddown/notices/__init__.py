@@ -1,0 +1,1 @@
+"""What subscribers are told of a wind-down: composed from its plan, sent by one channel after another, and proved."""
