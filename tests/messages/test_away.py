@@ -111,6 +111,7 @@ async def make_place(pool: Pool, cable: Cable, database: Database, card: Card, p
         directory=directory,
         body_keys=keys,
         clock=clock,
+        gates=Gatekeeper().at,
         obey=CommandDesk(pool, directory, clock, redeem=vouchers.redeem, service_code="12583").obey,
         activate=_leave,
         limits=TextLimits(patience=patience),

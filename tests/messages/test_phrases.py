@@ -56,6 +56,7 @@ def test_every_refusal_of_a_subscribers_own_text_that_is_their_affair_has_a_reas
         TextRefusal.SENDER_BLOCKED,
         TextRefusal.OUTSIDE_SCHEDULE,
         TextRefusal.NO_ROUTE,
+        TextRefusal.SUPPORT_ENDED,  # nobody is there to tell them
         TextRefusal.QUEUE_FULL,
         TextRefusal.UNAVAILABLE,
     }

@@ -135,6 +135,7 @@ class AuditedOperator:
             directory=self.directory,
             body_keys=body_keys,
             clock=self.clock,
+            gates=gates,
             obey=desk.obey,
             activate=self._activate,
             limits=TextLimits(),

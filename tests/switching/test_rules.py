@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onecard.cards.model import CardState
 from onecard.catalogue.model import PriceList, Rate, Tariff, UsageKind
 from onecard.catalogue.rules import index_price_book
 from onecard.lines.model import Line
@@ -26,7 +27,9 @@ from onecard.switching.model import (
 from onecard.switching.rules import Routes, Setting, decide_text_from_card, decide_text_to_card
 from onecard.values.address import Address, international, unknown
 from onecard.values.card import Imsi
+from onecard.values.gate import NO_ORDER, Capability, Gates
 from onecard.values.phone import E164
+from orders import SINCE, STAGE, closing
 from switching.entries import CA, CAD, CN, make_entry, msisdn_of
 
 AT = datetime(2026, 3, 11, 4, tzinfo=UTC)  # noon of a Wednesday in Shanghai, evening before in Vancouver
@@ -73,15 +76,25 @@ def to_card(
     source: Address = FRIEND,
     role: LinkRole = LinkRole.HOME,
     setting: Setting = SETTING,
+    gates: Gates = NO_ORDER,
 ) -> ToCard | TextRefusal:
-    return decide_text_to_card(entry, msisdn_of(1, slot), source, role=role, setting=setting, at=AT)
+    return decide_text_to_card(
+        entry, msisdn_of(1, slot), source, role=role, setting=setting, gates=gates, at=AT
+    )
 
 
 def from_card(
-    dialled: str | Address, *, entry: CardEntry | None = None, segments: int = 1, setting: Setting = SETTING
+    dialled: str | Address,
+    *,
+    entry: CardEntry | None = None,
+    segments: int = 1,
+    setting: Setting = SETTING,
+    gates: Gates = NO_ORDER,
 ) -> FromCard | ToServiceCode | TextRefusal:
     destination = unknown(dialled) if isinstance(dialled, str) else dialled
-    return decide_text_from_card(entry or with_line(), destination, segments=segments, setting=setting, at=AT)
+    return decide_text_from_card(
+        entry or with_line(), destination, segments=segments, setting=setting, gates=gates, at=AT
+    )
 
 
 # To the card
@@ -342,3 +355,71 @@ def test_no_destination_makes_a_decision_fail(
         assert decision.line.switched_on
         assert isinstance(decision.line, Line)
         assert len(decision.destination.digits) <= 20
+
+
+# Under an order to stop
+
+C = Capability
+VOID = replace(with_line(), card=replace(with_line().card, state=CardState.SOLD))
+
+
+@pytest.mark.parametrize("role", list(LinkRole))
+@pytest.mark.parametrize("slot", [0, 1])
+def test_texts_that_have_ended_are_refused_to_every_line_whoever_sends_them(
+    slot: int, role: LinkRole
+) -> None:
+    assert to_card(with_line(), slot=slot, role=role, gates=closing(C.TEXTS)) is TextRefusal.TEXTS_ENDED
+
+
+@pytest.mark.parametrize("dialled", ["6045550199", "12583113800138000"])
+def test_texts_that_have_ended_are_refused_from_every_line(dialled: str) -> None:
+    assert from_card(dialled, gates=closing(C.TEXTS)) is TextRefusal.TEXTS_ENDED
+
+
+@pytest.mark.parametrize("role", list(LinkRole))
+def test_when_secondary_lines_have_ended_their_texts_are_refused_and_those_of_the_primary_are_not(
+    role: LinkRole,
+) -> None:
+    gates = closing(C.SECONDARY_LINES)
+    assert to_card(with_line(), slot=1, role=role, gates=gates) is TextRefusal.SECONDARY_LINES_ENDED
+    assert from_card("12583113800138000", gates=gates) is TextRefusal.SECONDARY_LINES_ENDED
+    assert isinstance(to_card(with_line(), slot=0, role=role, gates=gates), ToCard)
+    assert isinstance(from_card("6045550199", gates=gates), FromCard)
+
+
+def test_a_card_that_was_never_activated_sends_nothing_once_activation_has_ended() -> None:
+    gates = closing(C.ACTIVATION)
+    assert from_card("6045550199", entry=VOID, gates=gates) is TextRefusal.CARD_VOID
+    assert isinstance(from_card("6045550199", gates=gates), FromCard)
+    assert isinstance(from_card("6045550199", entry=VOID), FromCard)
+
+
+@pytest.mark.parametrize("entry", [with_line(), VOID])
+def test_commands_are_obeyed_as_long_as_there_is_support(entry: CardEntry) -> None:
+    all_but_support = set(Capability) - {C.SUPPORT}
+    assert isinstance(from_card("12583", entry=entry, gates=closing(*all_but_support)), ToServiceCode)
+    assert from_card("12583", entry=entry, gates=closing(C.SUPPORT)) is TextRefusal.SUPPORT_ENDED
+
+
+def test_a_text_is_free_once_charging_has_ended_and_its_explanation_names_the_stage() -> None:
+    decision = from_card("6045550199", segments=2, gates=closing(C.CHARGING))
+    assert isinstance(decision, FromCard)
+    assert decision.price_micros == 0
+    assert decision.explanation.as_text() == (
+        f"{STAGE} of {SINCE.date()}: text from CA to +1604: 2 segments at 0.00 per segment: 0.00 CAD"
+    )
+
+
+def test_what_has_no_price_is_not_carried_for_free_either() -> None:
+    bare = replace(SETTING, tariff=Tariff())
+    assert from_card("6045550199", setting=bare, gates=closing(C.CHARGING)) is TextRefusal.NO_RATE
+
+
+@pytest.mark.parametrize(
+    "closed", sorted(set(Capability) - {C.TEXTS, C.SECONDARY_LINES, C.CHARGING, C.SUPPORT})
+)
+def test_no_other_gate_stands_before_the_texts_of_a_card_in_use(closed: Capability) -> None:
+    gates = closing(closed)
+    assert to_card(with_line(), gates=gates) == to_card(with_line())
+    assert from_card("12583113800138000", gates=gates) == from_card("12583113800138000")
+    assert from_card("12583", gates=gates) == from_card("12583")

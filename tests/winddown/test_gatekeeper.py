@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onecard.values.gate import NO_ORDER, Capability
+from onecard.values.gate import NO_ORDER, Capability, find_closing
 from onecard.winddown.gatekeeper import Gatekeeper
 from onecard.winddown.model import Plan, Stay
 from onecard.winddown.reading import PlanFile
@@ -37,3 +37,21 @@ def test_another_version_is_gone_by_at_once() -> None:
     assert keeper.at(at).is_open(Capability.REFUND)
     keeper.put_in_force(None)
     assert keeper.at(at) == NO_ORDER
+
+
+@given(plans(), instants, st.integers(1, 24 * 120), st.sets(st.sampled_from(Capability)))
+def test_the_first_closing_is_found_among_those_to_come(
+    plan: Plan, after: datetime, hours: int, capabilities: set[Capability]
+) -> None:
+    keeper, before = Gatekeeper(PlanFile(plan, ())), after + timedelta(hours=hours)
+    stages = [one.instant for one in date_stages(plan, ()) if one.instant is not None]
+    closings = [
+        instant
+        for instant in stages
+        if after < instant < before
+        and any(
+            keeper.at(instant - SECOND).is_open(one) and not keeper.at(instant).is_open(one)
+            for one in capabilities
+        )
+    ]
+    assert find_closing(keeper.at, capabilities, after, before) == min(closings, default=None)

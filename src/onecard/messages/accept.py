@@ -50,6 +50,7 @@ from onecard.switching.rules import Setting, decide_text_from_card, decide_text_
 from onecard.values.address import Address, international, unknown
 from onecard.values.alphabet import choose_encoding, count_segments, split_segments
 from onecard.values.clock import Clock
+from onecard.values.gate import Capability, GatesAt
 from onecard.values.phone import E164, mask
 
 log = structlog.get_logger(__name__)
@@ -108,6 +109,7 @@ class TextAcceptor:
         directory: Directory,
         body_keys: BodyKeys,
         clock: Clock,
+        gates: GatesAt,
         obey: Obey,
         activate: Activate,
         limits: TextLimits,
@@ -123,6 +125,7 @@ class TextAcceptor:
         self._directory = directory
         self._body_keys = body_keys
         self._clock = clock
+        self._gates = gates
         self._obey = obey
         self._activate = activate
         self._limits = limits
@@ -158,6 +161,8 @@ class TextAcceptor:
 
     async def tell(self, entry: CardEntry, words: str) -> int | TextRefusal:
         """Send a text of our own to a card, from the service code; returns the id of its last segment."""
+        if not self._gates(self._clock.now()).is_open(Capability.SUPPORT):
+            return TextRefusal.SUPPORT_ENDED
         link = self.setting.routes.link_for_card(entry.card.imsi)
         if link is None:
             return TextRefusal.NO_ROUTE
@@ -194,11 +199,16 @@ class TextAcceptor:
         return is_primary and self.setting.routes.link_for_card(entry.card.imsi) == arrival.link
 
     async def _decide_from_card(self, entry: CardEntry, arrival: Arrival, now: datetime) -> Decision:
-        if entry.card.state is CardState.SOLD:
+        gates = self._gates(now)
+        if entry.card.state is CardState.SOLD and gates.is_open(Capability.ACTIVATION):
             await self._activate(entry)
-        segments = segments_of(arrival.content)
         decision = decide_text_from_card(
-            entry, arrival.destination, segments=segments, setting=self.setting, at=now
+            entry,
+            arrival.destination,
+            segments=segments_of(arrival.content),
+            setting=self.setting,
+            gates=gates,
+            at=now,
         )
         if isinstance(decision, TextRefusal):
             await self._tell_refused(entry, arrival.destination, decision, now)
@@ -211,7 +221,15 @@ class TextAcceptor:
         entry = await self._find(called)
         if entry is None:
             return TextRefusal.UNKNOWN_LINE
-        return decide_text_to_card(entry, called, arrival.source, role=role, setting=self.setting, at=now)
+        return decide_text_to_card(
+            entry,
+            called,
+            arrival.source,
+            role=role,
+            setting=self.setting,
+            gates=self._gates(now),
+            at=now,
+        )
 
     async def _find(self, msisdn: E164) -> CardEntry | None:
         return self._directory.peek(msisdn) or await self._directory.find(msisdn)

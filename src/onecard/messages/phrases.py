@@ -279,6 +279,24 @@ REASONS: dict[TextRefusal, dict[Language, str]] = {
         HANS: "该号码已关闭",
         HANT: "該號碼已關閉",
     },
+    TextRefusal.TEXTS_ENDED: {
+        EN: "texts have ended",
+        FR: "les textos ont pris fin",
+        HANS: "短信业务已停止",
+        HANT: "短訊服務已停止",
+    },
+    TextRefusal.SECONDARY_LINES_ENDED: {
+        EN: "secondary numbers have ended",
+        FR: "les numéros secondaires ont pris fin",
+        HANS: "副号业务已停止",
+        HANT: "副號服務已停止",
+    },
+    TextRefusal.CARD_VOID: {
+        EN: "the card was not activated in time",
+        FR: "la carte n'a pas été activée à temps",
+        HANS: "此卡未在期限内激活",
+        HANT: "此卡未在期限內啟用",
+    },
     TextRefusal.BAD_DESTINATION: {
         EN: "this is not a phone number",
         FR: "ce n'est pas un numéro de téléphone",

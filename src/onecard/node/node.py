@@ -241,6 +241,7 @@ async def _assemble(
         directory=directory,
         body_keys=body_keys,
         clock=clock,
+        gates=gatekeeper.at,
         obey=desk.obey,
         activate=partial(_activate, pool, directory, clock, gatekeeper),
         limits=limits,

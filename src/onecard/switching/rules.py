@@ -1,7 +1,8 @@
-"""Decide what becomes of a text. Pure: the entry comes from the directory, the tariff and the routes from memory.
+"""Decide what becomes of a text. Pure: the entry comes from the directory, all else from memory.
 
-The order of the checks on the way in: the card, lists, bars, off, schedule. A text of an application link (a bank's
-verification code, say) passes lists, off and schedule: only a bar, which the subscriber set on purpose, stops it.
+What an order to stop has ended is refused first, and all is free once it has ended charging. The order of the checks on
+the way in: the card, lists, bars, off, schedule. A text of an application link (a bank's verification code, say) passes
+lists, off and schedule: only a bar, which the subscriber set on purpose, stops it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from onecard.cards.model import CardState
 from onecard.catalogue.model import Tariff, UsageKind, Use
 from onecard.catalogue.rules import explain, find_rate
 from onecard.lines.model import Line, Usage
 from onecard.lines.rules import is_blocked, takes
 from onecard.switching.dialling import read_destination, read_dialled, read_sender, show_sender
+from onecard.switching.gates import gates_before, rate_under
 from onecard.switching.model import (
     CardEntry,
     FromCard,
@@ -26,6 +29,7 @@ from onecard.switching.model import (
 )
 from onecard.values.address import Address, international, unknown
 from onecard.values.card import Imsi
+from onecard.values.gate import Capability, Gates
 from onecard.values.phone import E164, BadNumber
 
 
@@ -78,11 +82,18 @@ class Setting:
 
 
 def decide_text_to_card(
-    entry: CardEntry, called: E164, source: Address, *, role: LinkRole, setting: Setting, at: datetime
+    entry: CardEntry,
+    called: E164,
+    source: Address,
+    *,
+    role: LinkRole,
+    setting: Setting,
+    gates: Gates,
+    at: datetime,
 ) -> ToCard | TextRefusal:
     """Decide on a text to one of the card's numbers."""
     line = entry.line_of(called)
-    refusal = _refusal_on_the_way_in(line, source, role, at)
+    refusal = _refusal_by_order(line, gates) or _refusal_on_the_way_in(line, source, role, at)
     if refusal:
         return refusal
     link = setting.routes.link_for_card(entry.card.imsi)
@@ -90,6 +101,18 @@ def decide_text_to_card(
         return TextRefusal.NO_ROUTE
     shown = _shown_source(line, source, setting.service_code)
     return ToCard(entry, line, link, shown, international(entry.primary.msisdn), far=source.dialled)
+
+
+ENDED: dict[Capability, TextRefusal] = {
+    Capability.TEXTS: TextRefusal.TEXTS_ENDED,
+    Capability.SECONDARY_LINES: TextRefusal.SECONDARY_LINES_ENDED,
+}
+"""What is answered where an order to stop has closed the gate of a text."""
+
+
+def _refusal_by_order(line: Line, gates: Gates) -> TextRefusal | None:
+    closed = gates.find_closed(*gates_before(UsageKind.TEXT, is_secondary=not line.is_primary))
+    return ENDED[closed.capability] if closed else None
 
 
 def _refusal_on_the_way_in(line: Line, source: Address, role: LinkRole, at: datetime) -> TextRefusal | None:
@@ -115,29 +138,42 @@ def _shown_source(line: Line, source: Address, service_code: str) -> Address:
 
 
 def decide_text_from_card(
-    entry: CardEntry, destination: Address, *, segments: int, setting: Setting, at: datetime
+    entry: CardEntry, destination: Address, *, segments: int, setting: Setting, gates: Gates, at: datetime
 ) -> FromCard | ToServiceCode | TextRefusal:
-    """Decide on a text that the card sends: which line it leaves from is in what was dialled."""
+    """Decide on a text that the card sends: which line it leaves from is in what was dialled.
+
+    A card that is void can still ask for help.
+    """
     try:
         dialled = read_dialled(destination.dialled, setting.service_code)
     except BadNumber:
         return TextRefusal.BAD_DESTINATION
     if dialled.is_service_code_alone:
-        return ToServiceCode(entry)
+        return ToServiceCode(entry) if gates.is_open(Capability.SUPPORT) else TextRefusal.SUPPORT_ENDED
+    if entry.card.state is CardState.SOLD and not gates.is_open(Capability.ACTIVATION):
+        return TextRefusal.CARD_VOID
     line = entry.line_in_slot(dialled.slot or 0)
     if line is None:
         return TextRefusal.NO_LINE_IN_SLOT
+    if refusal := _refusal_by_order(line, gates):
+        return refusal
     if not line.switched_on:
         return TextRefusal.LINE_OFF
     try:
         number = read_destination(dialled.digits, line.country)
     except BadNumber:
         return TextRefusal.BAD_DESTINATION
-    return _priced(entry, line, number, segments, setting, at)
+    return _priced(entry, line, number, segments, setting, gates, at)
 
 
 def _priced(
-    entry: CardEntry, line: Line, number: E164 | str, segments: int, setting: Setting, at: datetime
+    entry: CardEntry,
+    line: Line,
+    number: E164 | str,
+    segments: int,
+    setting: Setting,
+    gates: Gates,
+    at: datetime,
 ) -> FromCard | TextRefusal:
     use = Use(UsageKind.TEXT, entry.currency, line.country, line.time_zone, number)
     listed = find_rate(setting.tariff, use, at)
@@ -153,5 +189,5 @@ def _priced(
         source=international(line.msisdn),
         destination=international(number) if number.startswith("+") else unknown(number),
         far=number,
-        explanation=explain(listed, segments),
+        explanation=explain(rate_under(gates, listed), segments),
     )

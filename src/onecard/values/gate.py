@@ -5,7 +5,7 @@ A gate is a value. `winddown` makes all of them from plan and time, and hands th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -77,7 +77,10 @@ class Gates:
 
     def find_closed(self, *capabilities: Capability) -> Closed | None:
         """The first of these gates that is closed; None: all are open."""
-        return next((self.closed[one] for one in capabilities if one in self.closed), None)
+        for one in capabilities:  # no generator: every text asks
+            if one in self.closed:
+                return self.closed[one]
+        return None
 
     def is_open(self, capability: Capability) -> bool:
         return capability not in self.closed
@@ -90,4 +93,17 @@ NO_ORDER = Gates({one: Closed(one, None, None) for one in sorted(OPENED_BY_A_STA
 """The gates of a service that nobody has ordered to stop."""
 
 GatesAt = Callable[[datetime], Gates]
-"""Tells the gates at an instant: in memory, fast enough to be asked for every text."""
+"""Tells the gates at an instant, also one to come: in memory, fast enough to be asked for every text."""
+
+
+def find_closing(
+    gates_at: GatesAt, capabilities: Collection[Capability], after: datetime, before: datetime
+) -> datetime | None:
+    """When the first of these gates closes after an instant, if it does before another."""
+    gates = gates_at(after)
+    while gates.until is not None and gates.until < before:
+        following = gates_at(gates.until)
+        if any(gates.is_open(one) and not following.is_open(one) for one in capabilities):
+            return gates.until
+        gates = following
+    return None
