@@ -419,5 +419,5 @@ def test_fifty_thousand_mutated_messages_do_not_raise() -> None:
                 session.answer_credit_control(event.ticket, CreditControlAnswer())
                 answered += 1
         session.take_output()
-        assert len(session._buffer) <= SETTINGS.message_octets_most
+        assert session._framing.waiting_octets <= SETTINGS.message_octets_most
     assert answered > 500

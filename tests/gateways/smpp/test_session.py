@@ -663,7 +663,7 @@ def answer_at_random(chance: random.Random, session: Session, events: list[Event
 
 
 def assert_bounded(session: Session) -> None:
-    assert len(session._buffer) < 65_536
+    assert session._framing.waiting_octets < 65_536
     assert len(session._received) <= SETTINGS.incoming_window
     assert len(session._sent) <= SETTINGS.outgoing_window + 2  # enquire_link and unbind
 

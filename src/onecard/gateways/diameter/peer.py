@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from random import uniform
 from secrets import randbits
-from typing import Protocol, cast
+from typing import Protocol
 
 import structlog
 
+from onecard.gateways.connection import SessionConnection
 from onecard.gateways.diameter.constants import DisconnectCause, ResultCode
 from onecard.gateways.diameter.events import (
     CapabilitiesAnswered,
@@ -88,7 +89,7 @@ class Owner(Protocol):
         """The connection is over."""
 
 
-class PeerConnection(asyncio.Protocol):
+class PeerConnection(SessionConnection[Event]):
     """One connection, on either side. `peer` is known from the start (we call) or once it has named itself."""
 
     def __init__(self, owner: Owner, role: Role, identity: Identity, settings: SessionSettings) -> None:
@@ -98,48 +99,25 @@ class PeerConnection(asyncio.Protocol):
         self.tls = False
         self.left: DisconnectCause | None = None
         """Why the peer left, if it said so."""
-        self.ended = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
         self.session = Session(
-            role, identity, settings, self._loop.time(), first_id=randbits(32), jitter_seconds=_jitter_seconds
+            role,
+            identity,
+            settings,
+            asyncio.get_running_loop().time(),
+            first_id=randbits(32),
+            jitter_seconds=_jitter_seconds,
         )
-        self._transport: asyncio.Transport | None = None
+        super().__init__(self.session, settings.disconnect_seconds)
         self._asked: dict[int, asyncio.Future[Answer | None]] = {}
-        self._flush_due = False
-        self._timer: asyncio.TimerHandle | None = None
 
     # ---- the socket
 
-    @property
-    def is_opened(self) -> bool:
-        """Whether the socket, with TLS its handshake too, got so far as to carry anything."""
-        return self._transport is not None
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
         self.address = str((transport.get_extra_info("peername") or ("?",))[0])
         self.tls = transport.get_extra_info("ssl_object") is not None
         if self.session.role is Role.INITIATOR:
             self.session.start(self._loop.time())
-        self._flush()
-
-    def data_received(self, data: bytes) -> None:
-        for event in self.session.receive(data, self._loop.time()):
-            self._dispatch(event)
-        self._flush()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.session.close()
-        self._end()
-
-    def pause_writing(self) -> None:
-        """The peer does not take its answers: read none of its requests until it does."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        super().connection_made(transport)
 
     async def disconnect(self, cause: DisconnectCause) -> None:
         """Send a DPR, give the peer a moment to answer, and close the socket, if it got so far as to be open."""
@@ -149,16 +127,7 @@ class PeerConnection(asyncio.Protocol):
             self.session.disconnect(cause, self._loop.time())
         elif self.session.state is State.WAIT_CAPABILITIES:
             self.session.close()
-        self._flush()
-        try:
-            await asyncio.wait_for(self.ended.wait(), 2 * self.session.settings.disconnect_seconds)
-        except TimeoutError:
-            self.abort()
-
-    def abort(self) -> None:
-        """Close without a word."""
-        if self._transport is not None:
-            self._transport.abort()
+        await self._part(2 * self.session.settings.disconnect_seconds)
 
     # ---- decisions of the owner
 
@@ -166,6 +135,7 @@ class PeerConnection(asyncio.Protocol):
         """Let the peer in that called; from here on its own bounds hold. False: it speaks nothing that it may."""
         if self.session.accept(peer.settings.session, self._loop.time()):
             self.peer = peer
+            self._hang_up_seconds = peer.settings.session.disconnect_seconds
             return True
         return False
 
@@ -177,9 +147,7 @@ class PeerConnection(asyncio.Protocol):
     def answer(self, ticket: int, answer: CreditControlAnswer) -> None:
         """Answer a request. Raises ValueError if a value does not fit its AVP."""
         self.session.answer_credit_control(ticket, answer)
-        if not self._flush_due:  # collect what is answered in this turn of the loop into one write
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
+        self._flush_soon()
 
     def probe(self) -> None:
         """Find out soon whether the peer is still there."""
@@ -194,9 +162,7 @@ class PeerConnection(asyncio.Protocol):
         future = self._asked[hop_by_hop] = self._loop.create_future()
         if self.peer is not None:
             self.peer.counts.requests_out += 1
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
+        self._flush_soon()
         answer: Answer | None = await future
         return answer
 
@@ -231,51 +197,9 @@ class PeerConnection(asyncio.Protocol):
             future.set_result(answer)
 
     def _end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         for hop_by_hop in list(self._asked):
             self._settle(hop_by_hop, None)
-        self.ended.set()
         self.owner.on_closed(self)
-
-    # ---- machinery
-
-    def _flush(self) -> None:
-        self._flush_due = False
-        if self._transport is None:
-            return
-        output = self.session.take_output()
-        if output:
-            self._transport.write(output)
-        if self.session.closed:
-            self._hang_up()
-        else:
-            self._arm_timer()
-
-    def _hang_up(self) -> None:
-        """Close once everything is written; a peer that does not take it in time is cut off."""
-        assert self._transport is not None
-        if self._transport.is_closing():
-            return
-        self._transport.close()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(self.session.settings.disconnect_seconds, self._transport.abort)
-
-    def _arm_timer(self) -> None:
-        """Wake up for the session's next deadline. An armed timer is left: one that is early only looks again."""
-        due = self.session.next_tick
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        for event in self.session.tick(self._loop.time()):
-            self._dispatch(event)
-        self._flush()
 
     def _note(self, error: str) -> None:
         if self.peer is not None:

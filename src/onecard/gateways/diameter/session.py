@@ -67,9 +67,10 @@ from onecard.gateways.diameter.messages import (
     WatchdogAnswer,
     WatchdogRequest,
 )
+from onecard.gateways.framing import Framing
 
 _MOST_ID = 0xFFFFFFFF
-_LENGTH_OCTETS = 4
+_LENGTH_BEGIN = 1
 
 
 class Role(Enum):
@@ -178,8 +179,11 @@ class Session:
         self._watchdog_pending = False
         self._suspect = False
         self._output: list[bytes] = []
-        self._buffer = bytearray()
-        self._wanted_octets = _LENGTH_OCTETS
+        self._framing = Framing(
+            length_begin=_LENGTH_BEGIN,
+            header_octets=HEADER_OCTETS,
+            octets_most=settings.message_octets_most,
+        )
         # Our requests without an answer: Hop-by-Hop id -> command, deadline. All have the same time-out, so the first
         # is always the next one due.
         self._sent: dict[int, tuple[CommandCode, float]] = {}
@@ -221,21 +225,12 @@ class Session:
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take what was read from the connection, in pieces of any size, and say what it meant."""
         events: list[Event] = []
-        if self._buffer:
-            self._buffer += data
-            if len(self._buffer) < self._wanted_octets:
-                return events
-            data = bytes(self._buffer)
-            self._buffer.clear()
-        position = 0
-        while not self.closed:
-            end = self._end_of_message(data, position, events)
-            if end is None:
+        for frame in self._framing.cut(data):
+            if self.closed:
                 break
-            self._receive_message(data[position:end], now, events)
-            position = end
-        if not self.closed:
-            self._buffer += data[position:]
+            self._receive_message(frame, now, events)
+        if self._framing.bad_header is not None and not self.closed:
+            self._refuse_stream(self._framing.bad_header, events)
         return events
 
     def take_output(self) -> bytes:
@@ -286,6 +281,7 @@ class Session:
         body = self._capabilities.body
         assert isinstance(body, CapabilitiesExchangeRequest)
         self.settings = settings
+        self._framing.octets_most = settings.message_octets_most
         if not _common_application(settings, body.applications):
             self.refuse(ResultCode.NO_COMMON_APPLICATION)
             return False
@@ -338,24 +334,11 @@ class Session:
     def close(self) -> None:
         """End the session, as when the connection is lost. `unanswered` stays as it is."""
         self._received.clear()
-        self._buffer.clear()
+        self._framing.clear()
         self._leave = None
         self.state = State.CLOSED
 
     # Receiving.
-
-    def _end_of_message(self, data: bytes, position: int, events: list[Event]) -> int | None:
-        """Find the end of the message that begins at `position`; None if it is not all there, or is none."""
-        available = len(data) - position
-        if available < _LENGTH_OCTETS:
-            self._wanted_octets = _LENGTH_OCTETS
-            return None
-        length = int.from_bytes(data[position + 1 : position + 4], "big")
-        if not HEADER_OCTETS <= length <= self.settings.message_octets_most:
-            self._refuse_stream(data[position : position + HEADER_OCTETS], events)
-            return None
-        self._wanted_octets = length
-        return position + length if available >= length else None
 
     def _refuse_stream(self, header: bytes, events: list[Event]) -> None:
         """Where one length is wrong, the beginning of the next message cannot be found: say so and close."""

@@ -11,10 +11,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import structlog
 
+from onecard.gateways.connection import SessionConnection
 from onecard.gateways.smpp import translate
 from onecard.gateways.smpp.constants import CommandId, CommandStatus
 from onecard.gateways.smpp.events import (
@@ -120,57 +121,35 @@ class Owner(Protocol):
         """The connection is over."""
 
 
-class LinkConnection(asyncio.Protocol):
+class LinkConnection(SessionConnection[Event]):
     """One connection, on either side. Its link is known from the start (we bind) or once the peer has bound."""
 
     def __init__(self, owner: Owner, role: Role, settings: SessionSettings) -> None:
         self.owner = owner
         self.link: Link | None = None
         self.peer = ""
-        self.ended = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self.session = Session(role, settings, self._loop.time())
+        self.session = Session(role, settings, asyncio.get_running_loop().time())
+        super().__init__(self.session, UNBIND_SECONDS)
         self._operation = CommandId.DELIVER_SM if role is Role.SERVER else CommandId.SUBMIT_SM
-        self._transport: asyncio.Transport | None = None
         self._under_way: dict[int, Text | Receipt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._flush_due = False
         self._pump_due = False
         self._writable = True
-        self._timer: asyncio.TimerHandle | None = None
         self._pump_timer: asyncio.TimerHandle | None = None
 
     # ---- the socket
 
-    @property
-    def is_opened(self) -> bool:
-        """Whether the socket, with TLS its handshake too, got so far as to carry anything."""
-        return self._transport is not None
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
         self.peer = str(transport.get_extra_info("peername", ("?",))[0])
-        self._arm_timer()
-
-    def data_received(self, data: bytes) -> None:
-        for event in self.session.receive(data, self._loop.time()):
-            self._dispatch(event)
-        self._after_input()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.session.close()
-        self._end()
+        super().connection_made(transport)
 
     def pause_writing(self) -> None:
-        """A peer that does not read is not read from either: its answers would collect here without bound."""
-        assert self._transport is not None
         self._writable = False
-        self._transport.pause_reading()
+        super().pause_writing()
 
     def resume_writing(self) -> None:
-        assert self._transport is not None
         self._writable = True
-        self._transport.resume_reading()
+        super().resume_writing()
         self._pump_soon()
 
     async def close(self) -> None:
@@ -181,11 +160,7 @@ class LinkConnection(asyncio.Protocol):
             self.session.unbind(self._loop.time())
         else:
             self.session.close()
-        self._flush()
-        try:
-            await asyncio.wait_for(self.ended.wait(), UNBIND_SECONDS)
-        except TimeoutError:
-            self._transport.abort()
+        await self._part(UNBIND_SECONDS)
 
     # ---- being bound
 
@@ -219,13 +194,11 @@ class LinkConnection(asyncio.Protocol):
 
     def _end(self) -> None:
         """The connection is over: what was under way is tried again, since nobody knows whether it arrived."""
-        for timer in (self._timer, self._pump_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._pump_timer is not None:
+            self._pump_timer.cancel()
         link, self.link = self.link, None
         if link is not None:
             self._leave(link)
-        self.ended.set()
         self.owner.on_closed(self)
 
     def _leave(self, link: Link) -> None:
@@ -478,49 +451,6 @@ class LinkConnection(asyncio.Protocol):
         """Write all that the input gave rise to at once; send more if it opened the window."""
         self._pump()
         self._flush()
-
-    def _flush_soon(self) -> None:
-        """Collect what is answered in this turn of the loop into one write."""
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_due = False
-        if self._transport is None:
-            return
-        output = self.session.take_output()
-        if output:
-            self._transport.write(output)
-        if self.session.closed:
-            self._hang_up()
-        else:
-            self._arm_timer()
-
-    def _hang_up(self) -> None:
-        """Close once everything is written; a peer that does not take it in time is cut off."""
-        assert self._transport is not None
-        if self._transport.is_closing():
-            return
-        self._transport.close()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(UNBIND_SECONDS, self._transport.abort)
-
-    def _arm_timer(self) -> None:
-        """Wake up for the session's next deadline. An armed timer is left: one that is early only looks again."""
-        due = self.session.next_tick
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        for event in self.session.tick(self._loop.time()):
-            self._dispatch(event)
-        self._after_input()
 
     def _note(self, error: str) -> None:
         if self.link is not None:

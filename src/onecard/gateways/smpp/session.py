@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from onecard.gateways.framing import Framing
 from onecard.gateways.smpp.codec import DecodeError, decode_pdu, encode_pdu
 from onecard.gateways.smpp.constants import (
     HEADER_OCTETS,
@@ -69,7 +70,6 @@ from onecard.gateways.smpp.states import (
     State,
 )
 
-_LENGTH_OCTETS = 4
 _MOST_SHORT_MESSAGE_OCTETS = 254
 
 
@@ -119,8 +119,7 @@ class Session:
         self._unbind_asked: tuple[int, float] | None = None
         self._heard_at = now
         self._output: list[bytes] = []
-        self._buffer = bytearray()
-        self._wanted_octets = _LENGTH_OCTETS
+        self._framing = Framing(length_begin=0, header_octets=HEADER_OCTETS, octets_most=MOST_PDU_OCTETS)
         # Our requests without an answer: sequence -> command, deadline. All have the same time-out, so the
         # first is always the next one due.
         self._sent: dict[int, tuple[CommandId, float]] = {}
@@ -174,21 +173,12 @@ class Session:
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take what was read from the connection, in pieces of any size, and say what it meant."""
         events: list[Event] = []
-        if self._buffer:
-            self._buffer += data
-            if len(self._buffer) < self._wanted_octets:
-                return events
-            data = bytes(self._buffer)
-            self._buffer.clear()
-        position = 0
-        while not self.closed:
-            end = self._end_of_pdu(data, position, events)
-            if end is None:
+        for frame in self._framing.cut(data):
+            if self.closed:
                 break
-            self._receive_pdu(data[position:end], now, events)
-            position = end
-        if not self.closed:
-            self._buffer += data[position:]
+            self._receive_pdu(frame, now, events)
+        if self._framing.bad_header is not None and not self.closed:
+            self._refuse_stream(self._framing.bad_header, events)
         return events
 
     def take_output(self) -> bytes:
@@ -286,24 +276,11 @@ class Session:
     def close(self) -> None:
         """End the session, as when the connection is lost. `unanswered` stays as it is."""
         self._received.clear()
-        self._buffer.clear()
+        self._framing.clear()
         self._unbind_asked = None
         self._enter(State.CLOSED)
 
     # Receiving.
-
-    def _end_of_pdu(self, data: bytes, position: int, events: list[Event]) -> int | None:
-        """Find the end of the PDU that begins at `position`; None if it is not all there, or is none."""
-        available = len(data) - position
-        if available < _LENGTH_OCTETS:
-            self._wanted_octets = _LENGTH_OCTETS
-            return None
-        length = int.from_bytes(data[position : position + _LENGTH_OCTETS], "big")
-        if not HEADER_OCTETS <= length <= MOST_PDU_OCTETS:
-            self._refuse_stream(data[position : position + HEADER_OCTETS], events)
-            return None
-        self._wanted_octets = length
-        return position + length if available >= length else None
 
     def _refuse_stream(self, header: bytes, events: list[Event]) -> None:
         """Where one length is wrong, the beginning of the next PDU cannot be found: say so and close."""
