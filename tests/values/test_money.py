@@ -12,6 +12,8 @@ from onecard.values.money import (
     Currency,
     Money,
     format_micros,
+    format_minor,
+    minor_unit_micros,
     parse_currency,
     parse_micros,
 )
@@ -57,3 +59,22 @@ def test_two_currencies_do_not_mix() -> None:
         Money(1, CAD) + Money(1, CNY)
     with pytest.raises(AssertionError):
         _ = Money(1, CAD) < Money(1, CNY)
+
+
+@pytest.mark.parametrize(
+    ("micros", "currency", "text"),
+    [
+        (12_500_000, "CAD", "12.50"),
+        (-50_000, "CNY", "-0.05"),
+        (1_250_000_000, "JPY", "1250"),
+        (0, "HKD", "0.00"),
+    ],
+)
+def test_amounts_are_written_for_banks(micros: int, currency: str, text: str) -> None:
+    assert format_minor(Money(micros, Currency(currency))) == text
+
+
+def test_what_no_bank_can_pay_is_not_written_for_one() -> None:
+    assert minor_unit_micros(CAD) == 10_000
+    with pytest.raises(AssertionError):
+        format_minor(Money(12_345, CAD))

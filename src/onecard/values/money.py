@@ -33,6 +33,9 @@ NUMERIC_CODES = {
 }
 """ISO 4217 numbers of the currencies that operators here charge in; signalling protocols name them so."""
 
+MINOR_DIGITS = {"JPY": 0, "KRW": 0, "VND": 0}
+"""Decimals of the smallest unit that a bank pays (ISO 4217), where they are not two."""
+
 MICROS = 1_000_000
 MOST_MICROS = 2**62
 """No amount may be larger than this, so that sums of two always fit PostgreSQL's bigint."""
@@ -96,6 +99,20 @@ class Money:
     def _same(self, other: Money) -> int:
         assert other.currency == self.currency, f"{self.currency} and {other.currency} do not mix"
         return other.micros
+
+
+def minor_unit_micros(currency: Currency) -> int:
+    """The smallest amount that a bank pays: a cent, a fen, a yen."""
+    return int(MICROS // 10 ** MINOR_DIGITS.get(currency, 2))
+
+
+def format_minor(amount: Money) -> str:
+    """Write an amount of whole minor units as banks do, with all decimals of the currency: ``12.50``, ``1250``."""
+    units, rest = divmod(abs(amount.micros), minor_unit_micros(amount.currency))
+    assert rest == 0, f"{amount} is not in whole minor units"
+    digits = MINOR_DIGITS.get(amount.currency, 2)
+    sign = "-" if amount.micros < 0 else ""
+    return f"{sign}{units}" if digits == 0 else f"{sign}{units // 10**digits}.{units % 10**digits:0{digits}d}"
 
 
 def format_micros(micros: int) -> str:

@@ -9,6 +9,15 @@ from enum import StrEnum
 from onecard.values.money import Money
 
 
+class BadBankFile(ValueError):
+    """A file of a bank that cannot be read, or whose control sums do not agree, and where."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        self.reason = reason
+        super().__init__(f"line {line}: {reason}")
+
+
 @dataclass(frozen=True, slots=True)
 class BankAccount:
     """Where money is paid to or from."""
