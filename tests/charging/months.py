@@ -27,7 +27,9 @@ from onecard.database.pool import Database, connection
 from onecard.ledger.actions import check_ledger, find_account, top_up
 from onecard.ledger.model import Account
 from onecard.values.clock import MovedClock
+from onecard.values.gate import Closed, GatesAt
 from onecard.values.money import Money
+from onecard.winddown.gatekeeper import Gatekeeper
 
 VANCOUVER = ZoneInfo("America/Vancouver")
 BEGINNING = datetime(2027, 1, 31, 20, tzinfo=UTC)  # noon of 31 January in Vancouver
@@ -61,17 +63,29 @@ class Months:
     card: Card
     clock: MovedClock = field(default_factory=lambda: MovedClock(BEGINNING))
     tariff: Tariff = field(default_factory=lambda: tariff_of(*PLANS))
+    gates: GatesAt = field(default_factory=lambda: Gatekeeper().at)
 
-    async def subscribe(self, plan: str, day: int | None = None) -> Subscription | PlanRefusal:
+    async def subscribe(self, plan: str, day: int | None = None) -> Subscription | PlanRefusal | Closed:
         async with connection(self.database.pool) as borrowed:
             return await subscribe(
-                borrowed, **self._who(), plan_name=plan, tariff=self.tariff, zone=VANCOUVER, renewal_day=day
+                borrowed,
+                **self._who(),
+                gates=self.gates(self.clock.now()),
+                plan_name=plan,
+                tariff=self.tariff,
+                zone=VANCOUVER,
+                renewal_day=day,
             )
 
-    async def change(self, plan: str) -> Subscription | PlanRefusal:
+    async def change(self, plan: str) -> Subscription | PlanRefusal | Closed:
         async with connection(self.database.pool) as borrowed:
             return await change_plan(
-                borrowed, **self._who(), plan_name=plan, tariff=self.tariff, zone=VANCOUVER
+                borrowed,
+                **self._who(),
+                gates=self.gates(self.clock.now()),
+                plan_name=plan,
+                tariff=self.tariff,
+                zone=VANCOUVER,
             )
 
     async def cancel(self, *, at_once: bool = False) -> Subscription | PlanRefusal:
@@ -91,7 +105,10 @@ class Months:
         now, part, pool = self.clock.now(), self.card.part, self.database.pool
         async with connection(pool) as borrowed:
             await end_expired_allowances(borrowed, part, now)
-        await asyncio.gather(*(renew_due(pool, part, self.tariff, VANCOUVER, now) for _ in range(nodes)))
+        renewals = (
+            renew_due(pool, part, self.tariff, VANCOUVER, now, gates=self.gates) for _ in range(nodes)
+        )
+        await asyncio.gather(*renewals)
 
     async def pass_until(self, month: int, day: int, *, year: int = 2027, nodes: int = 1) -> None:
         """Let time pass to five past midnight of a day, with the jobs done four times a day."""

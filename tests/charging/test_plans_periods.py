@@ -25,6 +25,7 @@ from onecard.charging.periods import (
     period_to_renew,
     terms_of,
 )
+from onecard.values.gate import NO_ORDER
 
 DAYS = st.dates(date(2020, 1, 1), date(2060, 12, 31))
 MONTH_DAYS = st.integers(1, 31)
@@ -147,11 +148,11 @@ def test_something_is_to_be_done_exactly_when_it_is_due(
         tried_at=None if tried is None else midnight(renews_on, VANCOUVER) + timedelta(days=tried),
     )
     due = next_due(one, BRIDGE, VANCOUVER)
-    assert decide_step(one, BRIDGE, due, VANCOUVER) is not None
-    assert decide_step(one, BRIDGE, due - timedelta(microseconds=1), VANCOUVER) is None
+    assert decide_step(one, BRIDGE, NO_ORDER, due, VANCOUVER) is not None
+    assert decide_step(one, BRIDGE, NO_ORDER, due - timedelta(microseconds=1), VANCOUVER) is None
 
 
 def test_a_renewal_goes_before_what_should_have_led_up_to_it() -> None:
     at = midnight(date(2027, 2, 28), VANCOUVER)
-    assert decide_step(subscription(), BRIDGE, at, VANCOUVER) is Step.RENEW
-    assert decide_step(subscription(ends=True), BRIDGE, at, VANCOUVER) is Step.END
+    assert decide_step(subscription(), BRIDGE, NO_ORDER, at, VANCOUVER) is Step.RENEW
+    assert decide_step(subscription(ends=True), BRIDGE, NO_ORDER, at, VANCOUVER) is Step.END

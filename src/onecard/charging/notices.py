@@ -36,8 +36,12 @@ class NoticeKind(Enum):
     ALLOWANCE_EXPIRES = "allowance_expires"
     PLAN_RENEWS = "plan_renews"
     PLAN_RENEWED = "plan_renewed"
+    PLAN_RENEWED_FREE = "plan_renewed_free"
+    """Under an order to stop."""
     PLAN_NOT_RENEWED = "plan_not_renewed"
     PLAN_ENDED = "plan_ended"
+    PLAN_STOPPED = "plan_stopped"
+    """An order to stop has ended renewals."""
 
 
 @dataclass(frozen=True, slots=True)

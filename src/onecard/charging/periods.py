@@ -7,12 +7,13 @@ month, or the last of a month that is shorter: 31 January, 28 February, 31 March
 from __future__ import annotations
 
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
 
 from onecard.catalogue.model import Plan, Prorating
+from onecard.values.gate import Capability, Gates
 
 WARNED_DAYS_BEFORE = 3
 TRIED_FOR = timedelta(days=7)
@@ -161,9 +162,31 @@ def is_warned_from_the_start(renews_on: date, at: datetime, zone: ZoneInfo) -> b
     return midnight(renews_on - timedelta(days=WARNED_DAYS_BEFORE), zone) <= at
 
 
-def decide_step(subscription: Subscription, plan: Plan, at: datetime, zone: ZoneInfo) -> Step | None:
-    """What is to be done by now, the weightiest first."""
-    return next((step for due, step in _steps_ahead(subscription, plan, zone) if due <= at), None)
+def renewal_at(subscription: Subscription, at: datetime, zone: ZoneInfo) -> datetime:
+    """When it is renewed: at the end of its period, or now, where that has passed."""
+    return max(at, midnight(subscription.renews_on, zone))
+
+
+def plan_under(gates: Gates, plan: Plan) -> Plan:
+    """A plan as it is renewed under the gates of that time: without its fee, where none is taken."""
+    is_paid = gates.is_open(Capability.RENEWAL) and gates.is_open(Capability.RENEWAL_FEE)
+    return plan if is_paid else replace(plan, fee_micros=0)
+
+
+def decide_step(
+    subscription: Subscription, plan: Plan, gates: Gates, at: datetime, zone: ZoneInfo
+) -> Step | None:
+    """What is to be done by now, the weightiest first. `plan` and `gates` are those of its renewal.
+
+    Where nothing is renewed it ends with its period. What had lapsed when fees came to an end is not renewed for
+    nothing.
+    """
+    step = next((step for due, step in _steps_ahead(subscription, plan, zone) if due <= at), None)
+    has_lapsed = subscription.state is SubscriptionState.LAPSED
+    goes_on = gates.is_open(Capability.RENEWAL) and not (
+        has_lapsed and gates.find_closed(Capability.RENEWAL_FEE)
+    )
+    return step if goes_on or step is not Step.RENEW else Step.END
 
 
 def next_due(subscription: Subscription, plan: Plan, zone: ZoneInfo) -> datetime:

@@ -25,6 +25,7 @@ from onecard.charging.notices import NoticeKind, write_notice
 from onecard.charging.periods import Period, Step, Subscription, SubscriptionState, Terms
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection, transaction
 from onecard.ledger import Account, EntryKind, Posted, Posting
+from onecard.values.gate import Capability, Closed, Gates, GatesAt
 from onecard.values.money import Currency
 
 log = structlog.get_logger(__name__)
@@ -69,18 +70,21 @@ async def subscribe(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     part: int,
     card_id: int,
     plan_name: str,
     tariff: Tariff,
     zone: ZoneInfo,
     renewal_day: int | None = None,
-) -> Subscription | PlanRefusal:
+) -> Subscription | PlanRefusal | Closed:
     """Give a card a plan from now on, and take the fee of its first period.
 
     It renews on `renewal_day` of each month by the operator's calendar, or else on the day of today; where that makes
     the first month shorter, the plan says what it costs.
     """
+    if closed := gates.find_closed(Capability.PLAN_CHANGE):
+        return closed
     async with connection.transaction():
         card = await lock_live_card(connection, part, card_id)
         if isinstance(card, CardRefusal):
@@ -108,13 +112,16 @@ async def change_plan(
     at: datetime,
     *,
     actor: str,
+    gates: Gates,
     part: int,
     card_id: int,
     plan_name: str,
     tariff: Tariff,
     zone: ZoneInfo,
-) -> Subscription | PlanRefusal:
+) -> Subscription | PlanRefusal | Closed:
     """Have another plan, or the same one again after it was cancelled, from the next renewal on."""
+    if closed := gates.find_closed(Capability.PLAN_CHANGE):
+        return closed
     async with connection.transaction():
         subscription = await store.lock_live(connection, part, card_id)
         if subscription is None:
@@ -157,8 +164,12 @@ async def cancel_plan(
 # ---- what time brings about
 
 
-async def renew_due(pool: Pool, part: int, tariff: Tariff, zone: ZoneInfo, at: datetime) -> int:
+async def renew_due(
+    pool: Pool, part: int, tariff: Tariff, zone: ZoneInfo, at: datetime, *, gates: GatesAt
+) -> int:
     """Do what is due of the subscriptions of a part; returns how many there were.
+
+    A fee is held, and warned of, by the gates of the renewal it is for.
 
     Each in a transaction of its own: one that fails is left for an hour and holds no other up.
     """
@@ -169,7 +180,7 @@ async def renew_due(pool: Pool, part: int, tariff: Tariff, zone: ZoneInfo, at: d
             return count
         try:
             async with transaction(pool) as borrowed:
-                await _work_on(borrowed, part, due, tariff, zone, at)
+                await _work_on(borrowed, part, due, tariff, zone, at, gates)
         except DatabaseUnavailable:
             raise
         except Exception:
@@ -180,7 +191,13 @@ async def renew_due(pool: Pool, part: int, tariff: Tariff, zone: ZoneInfo, at: d
 
 
 async def _work_on(
-    borrowed: Connection, part: int, subscription_id: int, tariff: Tariff, zone: ZoneInfo, at: datetime
+    borrowed: Connection,
+    part: int,
+    subscription_id: int,
+    tariff: Tariff,
+    zone: ZoneInfo,
+    at: datetime,
+    gates_at: GatesAt,
 ) -> None:
     subscription = await store.lock_due(borrowed, part, subscription_id, at)
     if subscription is None:
@@ -189,13 +206,15 @@ async def _work_on(
         await _end(borrowed, at, subscription)
         return
     account = await _get_account(borrowed, part, subscription.account_id)
-    plan = get_plan_of_old(tariff, account.currency, subscription.plan_to_renew, at)
-    match periods.decide_step(subscription, plan, at, zone):
+    gates = gates_at(periods.renewal_at(subscription, at, zone))
+    plan_of_old = get_plan_of_old(tariff, account.currency, subscription.plan_to_renew, at)
+    plan = periods.plan_under(gates, plan_of_old)
+    match periods.decide_step(subscription, plan, gates, at, zone):
         case Step.END:
-            await _end_of_itself(borrowed, at, subscription)
+            await _end_of_itself(borrowed, at, subscription, gates)
             return
         case Step.RENEW:
-            subscription = await _renew(borrowed, at, subscription, plan, account, zone)
+            subscription = await _renew(borrowed, at, subscription, plan, account, zone, gates)
         case Step.RESERVE:
             subscription = await _reserve(borrowed, at, subscription, plan)
         case Step.WARN:
@@ -214,8 +233,17 @@ async def _work_on(
 
 
 async def _renew(
-    borrowed: Connection, at: datetime, before: Subscription, plan: Plan, account: Account, zone: ZoneInfo
+    borrowed: Connection,
+    at: datetime,
+    before: Subscription,
+    plan: Plan,
+    account: Account,
+    zone: ZoneInfo,
+    gates: Gates,
 ) -> Subscription:
+    fee_gate = gates.find_closed(Capability.RENEWAL_FEE)
+    if fee_gate:
+        before = await _release(borrowed, at, before)
     period = periods.period_to_renew(before, at.astimezone(zone).date())
     terms = periods.terms_of(plan, period)
     if not await _pay(borrowed, at, before, period, terms.fee_micros):
@@ -232,7 +260,10 @@ async def _renew(
         tried_at=None,
     )
     await _give(borrowed, at, renewed, plan, period, terms, zone)
-    await _tell(borrowed, at, renewed, NoticeKind.PLAN_RENEWED, plan, account, terms.fee_micros, period.until)
+    kind = NoticeKind.PLAN_RENEWED_FREE if fee_gate else NoticeKind.PLAN_RENEWED
+    await _tell(borrowed, at, renewed, kind, plan, account, terms.fee_micros, period.until)
+    if fee_gate:
+        await _record(borrowed, at, ACTOR, "renew_plan_free", renewed, plan=plan.name, stage=fee_gate.stage)
     return renewed
 
 
@@ -257,16 +288,19 @@ async def _reserve(borrowed: Connection, at: datetime, before: Subscription, pla
     return replace(before, tried_at=at)
 
 
-async def _end_of_itself(borrowed: Connection, at: datetime, before: Subscription) -> None:
+async def _end_of_itself(borrowed: Connection, at: datetime, before: Subscription, gates: Gates) -> None:
     ended = await _end(borrowed, at, before)
-    await _record(borrowed, at, ACTOR, "end_plan", ended, lapsed=before.state is SubscriptionState.LAPSED)
+    gate = gates.find_closed(Capability.RENEWAL)
+    detail = {"stage": gate.stage} if gate else {}
+    has_lapsed = before.state is SubscriptionState.LAPSED
+    await _record(borrowed, at, ACTOR, "end_plan", ended, lapsed=has_lapsed, **detail)
     parameters = {"plan": before.plan}
     await write_notice(
         borrowed,
         at,
         part=before.part,
         card_id=before.card_id,
-        kind=NoticeKind.PLAN_ENDED,
+        kind=NoticeKind.PLAN_STOPPED if gate else NoticeKind.PLAN_ENDED,
         parameters=parameters,
     )
 

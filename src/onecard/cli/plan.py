@@ -12,7 +12,7 @@ from onecard.catalogue.model import Plan, PlanAllowance, Tariff, say_units
 from onecard.catalogue.rules import find_book
 from onecard.catalogue.store import load_tariff
 from onecard.charging import subscription_store
-from onecard.charging.periods import Subscription, SubscriptionState, fee_to_renew, midnight
+from onecard.charging.periods import Subscription, SubscriptionState, fee_to_renew, midnight, plan_under
 from onecard.charging.subscriptions import cancel_plan, change_plan, get_plan_of_old, subscribe
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
@@ -53,6 +53,7 @@ async def subscribe_(
             desk.connection,
             desk.at,
             actor=desk.actor,
+            gates=desk.gates,
             part=found.part,
             card_id=found.id,
             plan_name=plan,
@@ -76,6 +77,7 @@ async def change(desk: Desk, card: CardArgument, plan: PlanArgument) -> Answer:
             desk.connection,
             desk.at,
             actor=desk.actor,
+            gates=desk.gates,
             part=found.part,
             card_id=found.id,
             plan_name=plan,
@@ -168,7 +170,8 @@ def _say_allowance(one: PlanAllowance) -> str:
 async def _describe(desk: Desk, tariff: Tariff, subscription: Subscription) -> dict[str, Any]:
     account = await ledger.find_account(desk.connection, subscription.part, subscription.account_id)
     assert account is not None
-    plan = get_plan_of_old(tariff, account.currency, subscription.plan_to_renew, desk.at)
+    plan_of_old = get_plan_of_old(tariff, account.currency, subscription.plan_to_renew, desk.at)
+    plan = plan_under(desk.gates, plan_of_old)
     is_over = subscription.state is SubscriptionState.ENDED
     renews_at: datetime | None = None if is_over else midnight(subscription.renews_on, desk.zone)
     goes_on = not is_over and not subscription.ends

@@ -48,8 +48,10 @@ class Phrase(Enum):
     ALLOWANCE_EXPIRES = "allowance_expires"
     PLAN_RENEWS = "plan_renews"
     PLAN_RENEWED = "plan_renewed"
+    PLAN_RENEWED_FREE = "plan_renewed_free"
     PLAN_NOT_RENEWED = "plan_not_renewed"
     PLAN_ENDED = "plan_ended"
+    PLAN_STOPPED = "plan_stopped"
     UNITS_CALL = "units_call"
     UNITS_TEXT = "units_text"
     UNITS_DATA = "units_data"
@@ -228,6 +230,12 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         HANS: "您的套餐{plan}已续订至{day}，费用{amount}。",
         HANT: "您的套餐{plan}已續訂至{day}，費用{amount}。",
     },
+    Phrase.PLAN_RENEWED_FREE: {
+        EN: "Your plan {plan} is renewed until {day}, free of charge.",
+        FR: "Votre forfait {plan} est renouvelé gratuitement jusqu'au {day}.",
+        HANS: "您的套餐{plan}已免费续订至{day}。",
+        HANT: "您的套餐{plan}已免費續訂至{day}。",
+    },
     Phrase.PLAN_NOT_RENEWED: {
         EN: "Your plan {plan} could not be renewed: it costs {amount}. Top up: we try again daily until {day}.",
         FR: "Forfait {plan} non renouvelé ({amount}). Rechargez : nous réessayons chaque jour jusqu'au {day}.",
@@ -239,6 +247,12 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         FR: "Votre forfait {plan} a pris fin. Vous payez désormais à l'usage.",
         HANS: "您的套餐{plan}已终止，此后按使用量计费。",
         HANT: "您的套餐{plan}已終止，此後按使用量計費。",
+    },
+    Phrase.PLAN_STOPPED: {
+        EN: "Your plan {plan} has ended. Plans are not renewed any more.",
+        FR: "Votre forfait {plan} a pris fin. Les forfaits ne sont plus renouvelés.",
+        HANS: "您的套餐{plan}已终止，套餐不再续订。",
+        HANT: "您的套餐{plan}已終止，套餐不再續訂。",
     },
     Phrase.UNITS_CALL: {
         EN: "{count} min of calls",

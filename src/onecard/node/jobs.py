@@ -22,6 +22,7 @@ from onecard.lines.actions import refuse_expired_applications, release_numbers
 from onecard.node.config import Config
 from onecard.node.name import NodeName
 from onecard.node.notices import NoticeTeller
+from onecard.values.gate import GatesAt
 from onecard.web.sessions import tidy_sessions
 from onecard.web.throttle import tidy_attempts
 
@@ -57,6 +58,7 @@ class Jobs:
         exchange: Exchange,
         control: CreditControl,
         name: NodeName,
+        gates: GatesAt,
     ) -> None:
         self._pool = pool
         self._parts = tuple(parts)
@@ -65,6 +67,7 @@ class Jobs:
         self._exchange = exchange
         self._control = control
         self._name = name
+        self._gates = gates
         self._zone = ZoneInfo(config.operator.time_zone)
         self._teller = NoticeTeller(pool, parts, exchange.acceptor.tell, exchange.clock, self._zone)
         self._looked_at: set[int] = set()
@@ -118,7 +121,8 @@ class Jobs:
         async with connection(self._pool) as borrowed:
             await warn_of_expiry(borrowed, part, now)
             await end_expired_allowances(borrowed, part, now)
-        await renew_due(self._pool, part, self._exchange.acceptor.setting.tariff, self._zone, now)
+        tariff = self._exchange.acceptor.setting.tariff
+        await renew_due(self._pool, part, tariff, self._zone, now, gates=self._gates)
 
     async def _tidy_daily(self, borrowed: Connection, now: datetime) -> None:
         """Forget what is kept long enough, and call up plans of cards that have ended."""

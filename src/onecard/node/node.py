@@ -167,7 +167,7 @@ async def run_node(
             web = await stack.enter_async_context(run_web(config.web, make_pages(site)))
             addresses = replace(addresses, web=web)
         _bind_to_peers(config, links, peer_passwords, stack)
-        jobs = Jobs(database.pool, parts, config, links, exchange, control, name)
+        jobs = Jobs(database.pool, parts, config, links, exchange, control, name, gatekeeper.at)
         tail.on_account.append(jobs.look_at)
         await stack.enter_async_context(_running(upkeep.run(), jobs.run()))
         log.info(
