@@ -21,6 +21,7 @@ GROUPS = {
     "line": "Numbers on cards: applications, settings, their end.",
     "account": "Prepaid accounts: balances, top-ups, entries.",
     "voucher": "Vouchers: PINs that top up an account once.",
+    "subscriber": "Subscribers: contact details, language, erasure.",
     "claim": "Claim codes: what proves a subscriber without texts.",
     "link": "Signalling connections to operators, banks and content senders.",
     "text": "What became of texts.",

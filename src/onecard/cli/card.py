@@ -19,11 +19,10 @@ from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_card
 from onecard.cli.options import ID_HIGHEST
 from onecard.cli.show import Answer, Table
+from onecard.cli.subscriber import check_contact
 from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
 from onecard.sales.actions import end_card, sell_card, sell_card_to_newcomer
 from onecard.sealing.check import check_master_key
-from onecard.subscribers.model import Contact
-from onecard.subscribers.rules import BadContact, parse_contact
 from onecard.values.card import parse_iccid
 from onecard.values.language import Language
 from onecard.values.phone import E164, parse_country, parse_msisdn
@@ -130,21 +129,12 @@ async def _sell_to_newcomer(
         actor=desk.actor,
         gates=desk.gates,
         master=master,
-        contact=_read_contact(name, email, address),
+        contact=check_contact(name, email, address),
         language=language,
         currency=desk.config.operator.money,
         **goods,
     )
     return accept(sold)
-
-
-def _read_contact(name: str, email: str, address: str | None) -> Contact:
-    """Check contact details, and repeat none of them in a sentence that may end up in a log."""
-    try:
-        return parse_contact(name, email, address)
-    except BadContact as error:
-        sentence = str(error).replace(repr(email.strip()[:80]), "what --email gives")
-        raise Failure("bad_contact", sentence) from None
 
 
 async def _sell_to_known(desk: Desk, subscriber_id: int, goods: dict[str, Any]) -> Card:
