@@ -14,6 +14,8 @@ from onecard.values.money import Money
 STATEMENTS = frozenset({"Stmt", "Ntfctn"})
 BOOKED = "BOOK"
 """Entries of any other status did not move yet, or never will."""
+WITHIN = "/"
+"""What a reference begins with that only means something within its statement."""
 OPENING = ("OPBD", "PRCD")
 """BalanceType: before the first movement, or after the last of the statement before."""
 CLOSING = ("CLBD",)
@@ -83,7 +85,7 @@ def _read_statement(element: Element, entries: _Entries) -> BankStatement:
     statement = BankStatement(
         id=read_id(element, "Id"),
         account=read_account(element.get("Acct"), None).number,
-        booked=_tell_apart(entries.movements),
+        booked=_tell_apart(read_id(element, "Id"), entries.movements),
         opening=opening,
         closing=closing,
         closing_on=closing_on,
@@ -100,9 +102,9 @@ def _prove_one_currency(element: Element, statement: BankStatement) -> None:
 
 
 def _read_entry(element: Element, place: int) -> Booked:
-    reference = find_id(element, "AcctSvcrRef") or find_id(element, "NtryRef")
+    reference = find_id(element, "AcctSvcrRef")
     return Booked(
-        reference=reference or f"entry {place}",
+        reference=reference or f"{WITHIN}{find_id(element, 'NtryRef') or f'entry {place}'}",
         end_to_end_id=None,
         amount=read_amount(element.get("Amt")),
         is_credit=_is_credit(element),
@@ -172,13 +174,19 @@ def _signed(booked: Booked) -> int:
     return booked.amount.micros if booked.is_credit else -booked.amount.micros
 
 
-def _tell_apart(movements: list[Booked]) -> tuple[Booked, ...]:
-    """Give each movement a reference of its own: some banks repeat that of an entry in all its orders."""
+def _tell_apart(statement_id: str, movements: list[Booked]) -> tuple[Booked, ...]:
+    """Give each movement a reference of its own on the account.
+
+    The statement stands before one that only means something within it. Some banks repeat that of an entry in all its
+    orders.
+    """
     seen: dict[str, int] = {}
     apart = []
     for booked in movements:
-        nth = seen[booked.reference] = seen.get(booked.reference, 0) + 1
-        apart.append(booked if nth == 1 else replace(booked, reference=f"{booked.reference}#{nth}"))
+        is_within = booked.reference.startswith(WITHIN)
+        reference = f"{statement_id}{booked.reference}" if is_within else booked.reference
+        nth = seen[reference] = seen.get(reference, 0) + 1
+        apart.append(replace(booked, reference=reference if nth == 1 else f"{reference}#{nth}"))
     return tuple(apart)
 
 
