@@ -49,4 +49,6 @@ class CardRefusal(Enum):
     UNKNOWN_SUBSCRIBER = "unknown_subscriber"
     UNKNOWN_CARD = "unknown_card"
     CARD_ENDED = "card_ended"
+    PORTING = "porting"
+    """One of its numbers is being taken to another operator."""
     ALREADY_ACTIVE = "already_active"

@@ -52,6 +52,7 @@ SENTENCES: dict[Refusal, str] = {
     CardRefusal.UNKNOWN_SUBSCRIBER: "there is no such subscriber, or they were erased",
     CardRefusal.UNKNOWN_CARD: "there is no such card: see `onecard card list`",
     CardRefusal.CARD_ENDED: "the card has ended: nothing can be changed on it any more",
+    CardRefusal.PORTING: "one of its numbers is being taken to another operator: see `onecard port list`",
     CardRefusal.ALREADY_ACTIVE: "the card is active already",
     LineRefusal.UNKNOWN_CARD: "there is no such card: see `onecard card list`",
     LineRefusal.CARD_ENDED: "the card has ended: sell another",
@@ -71,6 +72,7 @@ SENTENCES: dict[Refusal, str] = {
     LineRefusal.PRIMARY_LINE: "the primary line ends with its card only: see `onecard card end`",
     LineRefusal.LIST_FULL: "the list is full: take an entry off it with --remove first",
     LineRefusal.NOT_ENDING: "nobody asked for the end of this line: first run `onecard line end` without --confirm",
+    LineRefusal.PORTING: "the number is being taken to another operator: see `onecard port list`",
     LineRefusal.CONFIRMATION_TOO_LATE: (
         "the time to confirm is over: ask again with `onecard line end` without --confirm"
     ),

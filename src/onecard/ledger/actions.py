@@ -95,7 +95,10 @@ async def find_account(connection: Connection, part: int, account_id: int) -> Ac
 
 
 async def close_account(connection: Connection, part: int, account_id: int, at: datetime) -> bool:
-    """Close a subscriber's account for good, if nothing is on it; False: there is. Nothing is posted to it any more."""
+    """Close a subscriber's account for good; False: something is on it, or one of its numbers is being ported out.
+
+    Nothing is posted to it any more.
+    """
     return await store.close_account(connection, part, account_id, at)
 
 

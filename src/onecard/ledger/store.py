@@ -27,9 +27,12 @@ FIND_ACCOUNT = """
 SELECT part, id, currency, available, held, opened_at, closed_at FROM account
 WHERE part = $1 AND id = $2 AND role = 'subscriber'"""
 
+# An operator takes over the number of an active account only: none is closed while one of its numbers is on the way.
 CLOSE_ACCOUNT = """
 UPDATE account SET closed_at = $3
-WHERE part = $1 AND id = $2 AND role = 'subscriber' AND available = 0 AND held = 0 RETURNING id"""
+WHERE part = $1 AND id = $2 AND role = 'subscriber' AND available = 0 AND held = 0
+  AND NOT EXISTS (SELECT FROM port_out p WHERE p.part = $1 AND p.account_id = $2 AND p.ended_at IS NULL)
+RETURNING id"""
 RECORD_CHANGE = "SELECT record_change('account', $1, $2)"
 
 IS_POSTED = "SELECT EXISTS (SELECT FROM entry WHERE part = $1 AND account_id = $2 AND event_id = $3)"

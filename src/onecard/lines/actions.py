@@ -302,6 +302,25 @@ async def close_line(connection: Connection, at: datetime, line: Line, limits: L
     await store.end_line(connection, line.part, line.id, at)
 
 
+async def hold_for_port(connection: Connection, at: datetime, line: Line) -> None:
+    """A line is being taken to another operator: it serves on, and cannot end. The caller holds the card."""
+    await store.mark_porting(connection, line.part, line.id, at)
+    await cards.record_change(connection, line.card_id, at)
+
+
+async def keep_after_port(connection: Connection, at: datetime, line: Line) -> None:
+    """A line stays after all. The caller holds the card."""
+    await store.mark_porting(connection, line.part, line.id, None)
+    await cards.record_change(connection, line.card_id, at)
+
+
+async def port_line(connection: Connection, at: datetime, line: Line, gaining: str) -> None:
+    """A line ends, since its number is another operator's now. The caller holds the card."""
+    await store.port_number(connection, line.msisdn, gaining, at)
+    await store.end_line(connection, line.part, line.id, at)
+    await cards.record_change(connection, line.card_id, at)
+
+
 async def ask_to_end_line(
     connection: Connection, at: datetime, *, actor: str, part: int, line_id: int, limits: LineLimits
 ) -> Line | LineRefusal:
@@ -310,6 +329,8 @@ async def ask_to_end_line(
     def ask(line: Line) -> Line | LineRefusal:
         if line.is_primary:
             return LineRefusal.PRIMARY_LINE
+        if line.porting_since is not None:
+            return LineRefusal.PORTING
         return replace(line, ending_until=at + timedelta(minutes=limits.ending_minutes))
 
     return await _change(connection, at, actor, "ask_to_end_line", part, line_id, ask)

@@ -43,6 +43,8 @@ class Line:
     allowed: tuple[str, ...] = ()
     schedule: tuple[Window, ...] = ()
     ending_until: datetime | None = None
+    porting_since: datetime | None = None
+    """It is being taken to another operator: until that is over, neither it nor its card can end."""
 
     @property
     def is_primary(self) -> bool:
@@ -56,6 +58,14 @@ class NumberState(Enum):
     RESERVED = "reserved"
     ASSIGNED = "assigned"
     QUARANTINED = "quarantined"
+    RETURNING = "returning"
+    """Offered back to the operator of whose range it is, who has not confirmed it yet."""
+    PORTED = "ported"
+    """Taken to another operator by its subscriber."""
+    TRANSFERRED = "transferred"
+    """Given to another operator, with the customers."""
+    RETURNED = "returned"
+    """Gone back to the operator of whose range it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,8 @@ class Number:
     until: datetime | None
     part: int | None
     card_id: int | None
+    gone_to: str | None = None
+    """The operator that has it now."""
 
 
 class ApplicationState(Enum):
@@ -129,4 +141,6 @@ class LineRefusal(Enum):
     PRIMARY_LINE = "primary_line"
     LIST_FULL = "list_full"
     NOT_ENDING = "not_ending"
+    PORTING = "porting"
+    """It is being taken to another operator."""
     CONFIRMATION_TOO_LATE = "confirmation_too_late"

@@ -100,6 +100,8 @@ def decide_outcome(application: Application, verification: Verification, at: dat
 
 def decide_end(line: Line, at: datetime) -> LineRefusal | None:
     """Whether the end of a line may be confirmed now; None is yes."""
+    if line.porting_since is not None:
+        return LineRefusal.PORTING
     if line.ending_until is None:
         return LineRefusal.NOT_ENDING
     return LineRefusal.CONFIRMATION_TOO_LATE if at > line.ending_until else None

@@ -30,7 +30,7 @@ from onecard.values.phone import E164, Country
 
 # Numbers
 
-_NUMBER = "SELECT msisdn, country, state, until, part, card_id FROM number"
+_NUMBER = "SELECT msisdn, country, state, until, part, card_id, gone_to FROM number"
 
 INSERT_NUMBERS = """
 INSERT INTO number (msisdn, country, state, imported_at)
@@ -42,6 +42,8 @@ LOCK_NUMBER = f"{FIND_NUMBER} FOR UPDATE"
 LOCK_NEXT_NUMBER = f"""
 {_NUMBER} WHERE state = 'free' AND country = $1 ORDER BY msisdn LIMIT 1 FOR UPDATE SKIP LOCKED"""
 OFFER_NUMBERS = "SELECT msisdn FROM number WHERE state = 'free' AND country = $1 ORDER BY msisdn LIMIT $2"
+PORT_NUMBER = """
+UPDATE number SET state = 'ported', part = NULL, card_id = NULL, gone_to = $2, gone_at = $3 WHERE msisdn = $1"""
 MOVE_NUMBER = "UPDATE number SET state = $2, until = $3, part = $4, card_id = $5 WHERE msisdn = $1"
 RELEASE_NUMBERS = """
 UPDATE number SET state = 'free', until = NULL WHERE state = 'quarantined' AND until <= $1
@@ -98,6 +100,10 @@ async def quarantine_number(connection: Connection, msisdn: E164, until: datetim
     await connection.execute(MOVE_NUMBER, msisdn, NumberState.QUARANTINED.value, until, None, None)
 
 
+async def port_number(connection: Connection, msisdn: E164, gaining: str, at: datetime) -> None:
+    await connection.execute(PORT_NUMBER, msisdn, gaining, at)
+
+
 async def free_number(connection: Connection, msisdn: E164) -> None:
     """Put back a number that nobody has used."""
     await connection.execute(MOVE_NUMBER, msisdn, NumberState.FREE.value, None, None, None)
@@ -129,6 +135,7 @@ def _number(row: asyncpg.Record) -> Number:
         until=row["until"],
         part=row["part"],
         card_id=row["card_id"],
+        gone_to=row["gone_to"],
     )
 
 
@@ -249,7 +256,7 @@ def _application(row: asyncpg.Record) -> Application:
 # Lines
 
 _LINE_COLUMNS = """l.id AS line_id, l.slot, l.msisdn, l.country, l.time_zone, l.switched_on, l.bar_texts_in,
-       l.bar_calls_in, l.blocked, l.allowed, l.schedule, l.ending_until"""
+       l.bar_calls_in, l.blocked, l.allowed, l.schedule, l.ending_until, l.porting_since"""
 _LINE = f"SELECT l.part, l.card_id, {_LINE_COLUMNS} FROM line l WHERE l.state = 'active'"  # noqa: S608  # constants only
 
 INSERT_LINE = """
@@ -262,7 +269,10 @@ UPDATE_LINE = """
 UPDATE line SET time_zone = $3, switched_on = $4, bar_texts_in = $5, bar_calls_in = $6, blocked = $7,
        allowed = $8, schedule = $9, ending_until = $10
 WHERE part = $1 AND id = $2"""
-END_LINE = "UPDATE line SET state = 'ended', ended_at = $3, ending_until = NULL WHERE part = $1 AND id = $2"
+END_LINE = """
+UPDATE line SET state = 'ended', ended_at = $3, ending_until = NULL, porting_since = NULL
+WHERE part = $1 AND id = $2"""
+MARK_PORTING = "UPDATE line SET porting_since = $3 WHERE part = $1 AND id = $2"
 
 
 async def insert_line(connection: Connection, line: Line, at: datetime) -> None:
@@ -324,6 +334,11 @@ async def update_line(connection: Connection, line: Line) -> None:
     )
 
 
+async def mark_porting(connection: Connection, part: int, line_id: int, since: datetime | None) -> None:
+    """A line is being taken to another operator from now on; None: it is not any more."""
+    await connection.execute(MARK_PORTING, part, line_id, since)
+
+
 async def end_line(connection: Connection, part: int, line_id: int, at: datetime) -> None:
     await connection.execute(END_LINE, part, line_id, at)
 
@@ -344,6 +359,7 @@ def _line(row: asyncpg.Record) -> Line:
         allowed=tuple(row["allowed"]),
         schedule=tuple(_read_window(window) for window in row["schedule"]),
         ending_until=row["ending_until"],
+        porting_since=row["porting_since"],
     )
 
 

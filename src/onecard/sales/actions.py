@@ -129,14 +129,20 @@ async def _sell(
 async def end_card(
     connection: Connection, at: datetime, *, actor: str, part: int, card_id: int, limits: LineLimits
 ) -> Card | CardRefusal:
-    """End a card with its lines; its numbers go to quarantine. The account stays, with what is on it."""
+    """End a card with its lines; its numbers go to quarantine. The account stays, with what is on it.
+
+    Refused while one of its numbers is on the way to another operator, which asks for an active account.
+    """
     async with connection.transaction():
         card = await lock_live_card(connection, part, card_id)
         if isinstance(card, CardRefusal):
             return card
+        of_card = await lines.list_lines(connection, part, card_id)
+        if any(line.porting_since for line in of_card):
+            return CardRefusal.PORTING
         await cards.retire_sim(connection, card.iccid, replaced=False)
         await refuse_applications_of_ended_card(connection, at, actor=actor, card=card)
-        for line in await lines.list_lines(connection, part, card_id):
+        for line in of_card:
             await close_line(connection, at, line, limits)
         await cards.end_card(connection, part, card_id, at)
         await record(connection, at, actor=actor, action="end_card", card_id=card_id)

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
 
+from onecard.values.business import is_business_day
 from onecard.values.gate import OPENED_BY_A_STAGE, Capability, Closed, Gates
 from onecard.values.table import Problem
 from onecard.winddown.model import (
@@ -34,7 +35,6 @@ BUSINESS_DAYS_TOLD_AHEAD = 4
 """Canada: subscribers are told at least so many business days before the host operator disconnects."""
 _DAY = timedelta(days=1)
 _NO_INSTANT = datetime.max.replace(tzinfo=UTC)
-_SATURDAY = 5
 
 
 # When
@@ -260,11 +260,6 @@ def last_day_to_tell(disconnected_on: date, closed_days: Collection[date]) -> da
         day -= _DAY
         left -= is_business_day(day, closed_days)
     return day - _DAY
-
-
-def is_business_day(day: date, closed_days: Collection[date]) -> bool:
-    """Monday to Friday, and no holiday."""
-    return day.weekday() < _SATURDAY and day not in closed_days
 
 
 # Amendments
