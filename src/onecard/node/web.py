@@ -20,6 +20,7 @@ from onecard.values.clock import Clock
 from onecard.values.gate import GatesAt
 from onecard.web import public
 from onecard.web.app import make_web
+from onecard.web.console.rooms import make_console
 from onecard.web.site import OperatorFacts, Site
 
 
@@ -60,7 +61,7 @@ def make_site(
 
 def make_pages(site: Site) -> Litestar:
     """All pages of the site."""
-    return make_web(site, [], public.ROUTES)
+    return make_web(site, ["console"], [*public.ROUTES, make_console(site)])
 
 
 @asynccontextmanager

@@ -182,6 +182,8 @@ async def sign_in(
 ) -> Staff | SignInRefusal:
     """Let somebody in by password and authenticator. Wrong tries are counted: commit refusals, too.
 
+    That they are in is written down by who opens the session.
+
     The password is checked before the row is taken hold of, since that takes long on purpose; all that tries at
     once then waits in line, and what comes after the account was locked is refused, be it right.
     """
@@ -200,7 +202,6 @@ async def sign_in(
             return await _refuse(connection, at, staff, secrets)
         let_in = replace(secrets, last_step=step, wrong_at=(), locked_until=None)
         await store.save_secrets(connection, staff.id, let_in)
-        await _record(connection, at, staff.actor, "sign_in", login, by="authenticator")
     return staff
 
 
@@ -261,7 +262,6 @@ async def sign_in_by_passkey(
         assert staff is not None
         assert staff.deactivated_at is None  # its passkeys went with it
         await store.use_passkey(connection, credential, sign_count, at)
-        await _record(connection, at, staff.actor, "sign_in", staff.login, by="passkey")
     return staff
 
 

@@ -61,21 +61,18 @@ class Session:
     kind: SessionKind
     part: int
     person_id: int
+    actor: str
+    """The name in the audit record."""
     method: SignInMethod
     opened_at: datetime
     seen_at: datetime
 
-    @property
-    def actor(self) -> str:
-        """The name in the audit record."""
-        return f"{self.kind.value}:{self.person_id}"
-
 
 INSERT = """
-INSERT INTO web_session (token_hash, kind, part, person_id, method, opened_at, seen_at)
-VALUES ($1, $2, $3, $4, $5, $6, $6)"""
+INSERT INTO web_session (token_hash, kind, part, person_id, actor, method, opened_at, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7)"""
 FIND = """
-SELECT token_hash, kind, part, person_id, method, opened_at, seen_at FROM web_session WHERE token_hash = $1"""
+SELECT token_hash, kind, part, person_id, actor, method, opened_at, seen_at FROM web_session WHERE token_hash = $1"""
 TOUCH = "UPDATE web_session SET seen_at = $2 WHERE token_hash = $1"
 END = "DELETE FROM web_session WHERE token_hash = $1"
 END_OTHERS = """
@@ -101,12 +98,19 @@ async def open_session(
     part: int,
     person_id: int,
     method: SignInMethod,
+    actor: str | None = None,
 ) -> str:
-    """Sign somebody in who has shown who they are; returns the token of a new cookie."""
+    """Sign somebody in who has shown who they are; returns the token of a new cookie.
+
+    `actor` names them in the audit record, where that is not done by their id.
+    """
     token = new_token()
-    session = Session(hash_token(token), kind, part, person_id, method, at, at)
+    actor = actor or f"{kind.value}:{person_id}"
+    session = Session(hash_token(token), kind, part, person_id, actor, method, at, at)
     async with connection.transaction():
-        await connection.execute(INSERT, session.token_hash, kind.value, part, person_id, method.value, at)
+        await connection.execute(
+            INSERT, session.token_hash, kind.value, part, person_id, actor, method.value, at
+        )
         await _record(connection, at, "sign_in", session)
     return token
 
@@ -151,8 +155,9 @@ async def tidy_sessions(connection: Connection, at: datetime) -> None:
 
 async def _record(connection: Connection, at: datetime, action: str, session: Session) -> None:
     detail = {"method": session.method.value}
-    subject = f"{session.kind.value}:{session.person_id}"
-    await audit.record(connection, at, actor=session.actor, action=action, subject=subject, detail=detail)
+    await audit.record(
+        connection, at, actor=session.actor, action=action, subject=session.actor, detail=detail
+    )
 
 
 def _session(row: asyncpg.Record) -> Session:
@@ -161,6 +166,7 @@ def _session(row: asyncpg.Record) -> Session:
         kind=SessionKind(row["kind"]),
         part=row["part"],
         person_id=row["person_id"],
+        actor=row["actor"],
         method=SignInMethod(row["method"]),
         opened_at=row["opened_at"],
         seen_at=row["seen_at"],

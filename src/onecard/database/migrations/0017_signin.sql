@@ -7,6 +7,7 @@ CREATE TABLE web_session (
     kind text NOT NULL CHECK (kind IN ('subscriber', 'staff')),
     part integer NOT NULL,          -- of a subscriber; 0 of staff
     person_id bigint NOT NULL,
+    actor text NOT NULL,            -- the name in the audit record
     method text NOT NULL CHECK (method IN ('code', 'passkey', 'claim_code', 'password')),
     opened_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL

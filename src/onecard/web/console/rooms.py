@@ -1,0 +1,34 @@
+"""All pages of the console, as one router."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from litestar import Router
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+
+from onecard.sealing.passwords import PasswordCheck
+from onecard.web.console import audit, me, overview, signin
+from onecard.web.console.desk import Forbidden, NotSignedIn, open_desk, say_forbidden, send_to_sign_in
+from onecard.web.site import Site
+
+PUBLIC_ROUTES: Sequence[HTTPRouteHandler] = signin.PUBLIC_ROUTES
+ROUTES: Sequence[HTTPRouteHandler] = (*signin.ROUTES, *me.ROUTES, *overview.ROUTES, *audit.ROUTES)
+"""Each says by `opt` which permission it takes."""
+
+
+def make_console(site: Site) -> Router:
+    """The console of one node."""
+    figures = overview.keep_figures(site.pool)
+    check = PasswordCheck()
+    return Router(
+        "/",
+        route_handlers=[*PUBLIC_ROUTES, *ROUTES],
+        dependencies={
+            "desk": Provide(open_desk),
+            "figures": Provide(lambda: figures, sync_to_thread=False),
+            "check": Provide(lambda: check, sync_to_thread=False),
+        },
+        exception_handlers={NotSignedIn: send_to_sign_in, Forbidden: say_forbidden},
+    )
