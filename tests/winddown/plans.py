@@ -12,6 +12,11 @@ from hypothesis import strategies as st
 from onecard.values.gate import OPENED_BY_A_STAGE, Capability, Closed, Gate
 from onecard.values.language import Language
 from onecard.winddown.model import (
+    CUT_BY_THE_HOST,
+    IRREVERSIBLE,
+    PLANNED,
+    PROTECTED,
+    Disconnection,
     LocalTime,
     Notice,
     Order,
@@ -20,8 +25,10 @@ from onecard.winddown.model import (
     Stage,
     Stay,
     ValueKind,
+    Void,
 )
-from onecard.winddown.rules import gates_at
+from onecard.winddown.reading import PlanFile
+from onecard.winddown.rules import check_plan, check_stays, gates_at
 
 TORONTO = ZoneInfo("America/Toronto")
 GREENWICH = ZoneInfo("UTC")
@@ -103,4 +110,80 @@ def stays(draw: st.DrawFn) -> Stay:
     since = draw(times)
     lasts = draw(st.none() | st.integers(1, 24 * 60).map(lambda hours: timedelta(hours=hours)))
     stages = draw(st.frozensets(st.sampled_from("012345"), max_size=3))
+    return Stay(since, None if lasts is None else since + lasts, stages)
+
+
+noons = st.integers(1, 400).map(lambda days: FIRST_DAY + timedelta(days=days, hours=12, microseconds=days))
+"""No clock is changed at noon."""
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+_FREE = sorted({*Capability} - OPENED_BY_A_STAGE)
+
+
+@st.composite
+def good_files(draw: st.DrawFn) -> PlanFile:
+    """Any plan that nothing is wrong with, with its stays."""
+    names = draw(st.lists(words, min_size=1, max_size=4, unique=True))
+    ends = draw(st.dictionaries(st.sampled_from(_FREE), st.sampled_from(names)))
+    stages = [_good_stage(draw, name, ends) for name in names]
+    file = PlanFile(
+        Plan(
+            version=draw(st.integers(1, 9)),
+            name=draw(words),
+            time_zone=TORONTO,
+            order=Order(draw(words), draw(words), date(2021, 8, 6), draw(st.none() | st.just("0a" * 32))),
+            stages=(*stages, *_good_openings(draw)),
+            last_days=_last_days_of(stages),
+            refunds={kind: draw(st.sampled_from(RefundPolicy)) for kind in ValueKind},
+            notices=tuple(
+                Notice(one.name, FIRST_DAY, draw(_languages), draw(st.sampled_from(sorted(PLANNED))))
+                for one in draw(_some(stages))
+            ),
+            disconnection=draw(st.none() | st.just(Disconnection(date(2022, 5, 2), date(2022, 4, 1)))),
+            closed_days=draw(st.frozensets(st.dates(date(2021, 1, 1), date(2023, 1, 1)), max_size=2)),
+        ),
+        tuple(draw(st.lists(_good_stays(names), max_size=2))),
+    )
+    assert not check_plan(file.plan)
+    assert not check_stays(file.plan, file.stays)
+    return file
+
+
+_languages = st.lists(st.sampled_from(Language), min_size=1, max_size=4).map(tuple)
+
+
+def _some(stages: list[Stage]) -> st.SearchStrategy[list[Stage]]:
+    return st.lists(st.sampled_from(stages), max_size=2)
+
+
+def _good_stage(draw: st.DrawFn, name: str, ends: dict[Capability, str]) -> Stage:
+    """What a host operator does closes only what it carries; a stage that does nothing else voids cards."""
+    closes = frozenset(one for one, stage in ends.items() if stage == name)
+    is_by_host = bool(closes) and closes <= CUT_BY_THE_HOST and draw(st.booleans())
+    voids = frozenset() if closes else frozenset({Void.UNACTIVATED_CARDS})
+    return Stage(name, draw(noons), closes=closes, voids=voids, is_by_host=is_by_host)
+
+
+def _good_openings(draw: st.DrawFn) -> list[Stage]:
+    opened = draw(st.lists(st.sampled_from(sorted(OPENED_BY_A_STAGE)), unique=True))
+    return [
+        Stage(
+            f"{one} opens, in \x7f", draw(noons), opens=frozenset({one}), is_irreversible=one in IRREVERSIBLE
+        )
+        for one in opened
+    ]
+
+
+def _last_days_of(stages: list[Stage]) -> dict[Capability, date]:
+    return {
+        capability: stage.at.date() - timedelta(days=1)
+        for stage in stages
+        for capability in stage.closes & PROTECTED
+    }
+
+
+@st.composite
+def _good_stays(draw: st.DrawFn, names: list[str]) -> Stay:
+    since = draw(noons)
+    lasts = draw(st.none() | st.integers(1, 90).map(lambda days: timedelta(days=days)))
+    stages = draw(st.frozensets(st.sampled_from(names), max_size=2))
     return Stay(since, None if lasts is None else since + lasts, stages)

@@ -279,9 +279,11 @@ def test_a_cut_later_than_the_plan_changes_no_gate() -> None:
 
 def test_a_cut_that_subscribers_are_told_of_too_late_is_an_alarm() -> None:
     cut = HostCut(local("2022-03-14T06:00"), frozenset({C.DATA}), date(2022, 3, 8))
-    [problem] = amend(make_plan(), cut).problems
-    assert problem.place == "disconnection"
-    assert "2022-03-07 is the last day" in problem.reason
+    answer = amend(make_plan(), cut)
+    [alarm] = answer.alarms
+    assert answer.problems == ()
+    assert alarm.place == "disconnection"
+    assert "2022-03-07 is the last day" in alarm.reason
 
 
 def test_the_first_cut_is_the_disconnection_whichever_is_entered_first() -> None:

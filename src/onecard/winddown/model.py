@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 from zoneinfo import ZoneInfo
 
 from onecard.values.gate import Capability
@@ -181,3 +181,84 @@ class HostCut:
 
 
 Amendment = Extension | HostCut
+
+
+# Versions of the plan, and who approves them
+
+
+class VersionKind(StrEnum):
+    """What a version of the plan was proposed as."""
+
+    DRAFT = "draft"
+    """Before the order is started."""
+    AMENDMENT = "amendment"
+    STAY = "stay"
+    LIFTING = "lifting"
+    """A stay ends."""
+
+
+class VersionState(StrEnum):
+    """Where a version is on its way."""
+
+    PROPOSED = "proposed"
+    """It awaits approval. Of these there is one at most."""
+    APPROVED = "approved"
+    """It comes into force when the order is started."""
+    IN_FORCE = "in_force"
+    SUPERSEDED = "superseded"
+    """A later one was approved, or is in force."""
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody who has read a version wants it to come into force."""
+
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of the plan as it was proposed, and what became of it. The text itself is read apart."""
+
+    number: int
+    kind: VersionKind
+    sha256: str
+    """Of its text in UTF-8, in hexadecimal."""
+    diff: tuple[str, ...]
+    """What it changes, one sentence each, as those who approve it are shown."""
+    proposed_by: str
+    proposed_at: datetime
+    approvals: tuple[Approval, ...] = ()
+    withdrawn_by: str | None = None
+    withdrawn_at: datetime | None = None
+    in_force_since: datetime | None = None
+
+
+class OrderRefusal(Enum):
+    """Why a version was not proposed, approved, withdrawn or put in force."""
+
+    ANOTHER_AWAITS = "another_awaits"
+    """One at a time, so that each is compared with what it follows."""
+    ALREADY_STARTED = "already_started"
+    NOT_STARTED = "not_started"
+    NOTHING_CHANGES = "nothing_changes"
+    UNKNOWN_VERSION = "unknown_version"
+    WITHDRAWN = "withdrawn"
+    ALREADY_APPROVED = "already_approved"
+    APPROVED_BY_SAME = "approved_by_same"
+    """It takes two people."""
+    NO_DOCUMENT = "no_document"
+    NOTHING_APPROVED = "nothing_approved"
+    IN_FORCE = "in_force"
+    NO_OPEN_STAY = "no_open_stay"
+    SEVERAL_STAYS = "several_stays"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesThePast:
+    """A version is refused because it would change what has come by now."""
+
+    reasons: tuple[str, ...]
+    """One sentence for each stage."""

@@ -33,6 +33,8 @@ from onecard.winddown.rules import check_plan, check_stays, place_of
 
 TABLES_MOST = 200
 """Stages, notices and stays, of each."""
+TEXT_MOST = 1_000_000
+"""The longest plan, in bytes of UTF-8 at the command line, and in characters."""
 YEARS = range(1990, 2200)
 
 T = TypeVar("T")
@@ -113,6 +115,8 @@ class PlanFile:
 
 def read_plan(text: str) -> PlanFile:
     """Read a plan in TOML, with its stays; raises `BadTable` that names every fault, with its line if known."""
+    if len(text) > TEXT_MOST:
+        raise BadTable([Problem("the file", f"is longer than any plan: {TEXT_MOST} characters are the most")])
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

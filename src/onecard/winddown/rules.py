@@ -100,6 +100,11 @@ def to_instant(at: LocalTime, zone: ZoneInfo) -> datetime:
     return at.replace(tzinfo=zone).astimezone(UTC)
 
 
+def to_local(instant: datetime, zone: ZoneInfo) -> LocalTime:
+    """What the clock on the wall shows at an instant."""
+    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
 # Gates
 
 
@@ -136,7 +141,6 @@ def check_plan(plan: Plan) -> tuple[Problem, ...]:
         *(problem for stage in plan.stages for problem in _check_stage(plan, stage)),
         *_check_once(plan.stages),
         *(problem for notice in plan.notices for problem in _check_notice(plan, notice)),
-        *_check_told(plan),
     )
 
 
@@ -236,16 +240,19 @@ def _check_stay(plan: Plan, stay: Stay) -> Iterator[Problem]:
                 yield Problem(place, reason)
 
 
-def _check_told(plan: Plan) -> Iterator[Problem]:
-    if plan.disconnection is None:
-        return
-    last = last_day_to_tell(plan.disconnection.on, plan.closed_days)
-    if plan.disconnection.told > last:
-        yield Problem(
-            "disconnection",
-            f"{BUSINESS_DAYS_TOLD_AHEAD} business days must lie between telling subscribers and"
-            f" {plan.disconnection.on}: {last} is the last day to tell them, not {plan.disconnection.told}",
-        )
+def check_told(plan: Plan) -> tuple[Problem, ...]:
+    """Whether subscribers are told too late of the day on which the host operator disconnects.
+
+    An alarm, and no fault of the plan: the host does it anyway.
+    """
+    cut = plan.disconnection
+    if cut is None or cut.told <= (last := last_day_to_tell(cut.on, plan.closed_days)):
+        return ()
+    reason = (
+        f"{BUSINESS_DAYS_TOLD_AHEAD} business days must lie between telling subscribers and {cut.on}, when the"
+        f" host operator disconnects: {last} is the last day to tell them, not {cut.told}"
+    )
+    return (Problem("disconnection", reason),)
 
 
 def last_day_to_tell(disconnected_on: date, closed_days: Collection[date]) -> date:
@@ -286,7 +293,9 @@ class Recomputed:
     diff: tuple[str, ...]
     """What is different, one sentence each."""
     problems: tuple[Problem, ...]
-    """What is wrong with it: a host's cut that subscribers were told of too late is an alarm."""
+    """What is wrong with it."""
+    alarms: tuple[Problem, ...]
+    """What is not, but somebody must look at: subscribers who are told too late of a cut by the host."""
 
 
 def recompute(
@@ -297,7 +306,7 @@ def recompute(
     if isinstance(amended, AmendmentRefusal):
         return amended
     diff = compare(plan, amended, stays, stays)
-    return Recomputed(amended, diff, check_plan(amended))
+    return Recomputed(amended, diff, check_plan(amended), check_told(amended))
 
 
 def _amend(plan: Plan, amendment: Amendment, stays: Collection[Stay]) -> Plan | AmendmentRefusal:
