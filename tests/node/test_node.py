@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 import shop
 from gateways.smpp.partners import bind
@@ -26,6 +28,10 @@ from onecard.sealing.keys import MasterKey, SealingError
 from onecard.story.peers import bind_esme
 from onecard.values.address import international
 from onecard.values.clock import MovedClock
+from onecard.values.gate import Capability
+from onecard.winddown.model import Disconnection, Stage
+from onecard.winddown.rules import to_instant
+from orders import start_order
 from town import (
     HOME,
     PASSWORD,
@@ -38,6 +44,7 @@ from town import (
     stock_up,
     to_number,
 )
+from winddown.plans import TORONTO, local, make_plan
 
 Status = CommandStatus
 FAR = international("+8613900001111")
@@ -174,6 +181,24 @@ async def test_a_price_book_that_another_process_imports_is_charged_by(
         await town.host.deliver(text)
         assert await town.balance(card) == 8_400_000
         await town.proved()
+
+
+async def test_an_order_that_another_process_starts_is_gone_by(database: Database, card: Card) -> None:
+    begins = local("2026-05-01")
+    ends = Stage("texts end", begins, closes=frozenset({Capability.TEXTS}))
+    late = Disconnection(begins.date(), begins.date())
+    plan = replace(make_plan(ends), disconnection=late)  # subscribers are told too late, and it comes
+    async with open_town(database, cards=[card]) as town:
+        keeper, after = town.node.gatekeeper, to_instant(begins, TORONTO)
+        assert keeper.at(after).is_open(Capability.TEXTS)
+        with capture_logs() as logs:
+            async with open_pool(database.dsn) as pool, connection(pool) as borrowed:
+                await start_order(borrowed, shop.AT, plan)
+            await town.settle(lambda: not keeper.at(after).is_open(Capability.TEXTS), "the order")
+        assert keeper.at(after - timedelta(seconds=1)).is_open(Capability.TEXTS)
+        assert "subscribers are told too late of a cut" in [entry["event"] for entry in logs]
+    async with open_town(database) as again:  # a node that starts later goes by it too
+        assert not again.node.gatekeeper.at(after).is_open(Capability.TEXTS)
 
 
 # ---- two nodes

@@ -57,6 +57,7 @@ from onecard.values.card import Imsi
 from onecard.values.clock import Clock, SystemClock
 from onecard.values.phone import E164
 from onecard.winddown.gatekeeper import Gatekeeper
+from onecard.winddown.rules import check_told
 from onecard.winddown.store import load_in_force
 
 log = structlog.get_logger(__name__)
@@ -299,7 +300,13 @@ async def _load_tariff(acceptor: TextAcceptor, borrowed: Connection) -> None:
 
 
 async def _load_order(gatekeeper: Gatekeeper, borrowed: Connection) -> None:
-    gatekeeper.put_in_force(await load_in_force(borrowed))
+    file = await load_in_force(borrowed)
+    gatekeeper.put_in_force(file)
+    if file is None:
+        return
+    log.info("an order to stop is in force", plan=file.plan.name, version=file.plan.version)
+    for alarm in check_told(file.plan):
+        log.warning("subscribers are told too late of a cut", version=file.plan.version, reason=alarm.reason)
 
 
 async def _activate(
