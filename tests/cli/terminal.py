@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from onecard.cli.app import app
+from onecard.cli.options import Options
+from onecard.values.clock import Clock, SystemClock
 from shop import numbers, stock
 
 CANADIAN = "+16045550100"
@@ -24,10 +26,11 @@ class Terminal:
     """Runs commands in this process, in a working directory with a configuration."""
 
     directory: Path
+    clock: Clock = field(default_factory=SystemClock)
 
     def run(self, *words: str, typed: str | None = None) -> Result:
         try:
-            return CliRunner().invoke(app, list(words), input=typed)
+            return CliRunner().invoke(app, list(words), input=typed, obj=Options(clock=self.clock))
         finally:
             structlog.reset_defaults()  # the command line logged to a stderr that is gone
 

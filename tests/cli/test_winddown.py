@@ -29,7 +29,15 @@ def test_a_good_plan_is_said_to_be_good(desk: Terminal) -> None:
     result = desk.run("winddown", "check", "plan.toml")
     assert (result.exit_code, result.stdout) == (0, "the plan is good: CMLink in Canada, 3 stages\n")
     assert "document_sha256 is not entered yet" in result.stderr
-    assert desk.ask("winddown", "check", "plan.toml") == {"good": True, "version": 1, "stages": 3, "stays": 0}
+    contents = {"version": 1, "stages": 3, "stays": 0}
+    assert desk.ask("winddown", "check", "plan.toml") == {"good": True, **contents, "alarms": []}
+
+
+def test_subscribers_who_are_told_too_late_are_an_alarm_and_no_fault(desk: Terminal) -> None:
+    cut = "\n[disconnection]\non = 2022-03-31\ntold = 2022-03-30\n"
+    desk.write("plan.toml", READY.read_text(encoding="utf-8") + cut)
+    said = desk.tell("winddown", "check", "plan.toml").splitlines()
+    assert said[1].startswith("ALARM: 4 business days must lie between telling subscribers and 2022-03-31")
 
 
 def test_all_that_is_wrong_with_a_plan_is_named_with_its_place(desk: Terminal) -> None:

@@ -27,6 +27,8 @@ from onecard.values.gate import Capability, Closed, Gates
 from onecard.values.money import BadMoney
 from onecard.values.phone import BadNumber
 from onecard.values.table import BadTable
+from onecard.winddown.model import ChangesThePast, OrderRefusal
+from onecard.winddown.rules import AmendmentRefusal
 
 T = TypeVar("T")
 
@@ -41,6 +43,8 @@ Refusal = (
     | VoucherRefusal
     | StaffRefusal
     | ClaimRefusal
+    | OrderRefusal
+    | AmendmentRefusal
 )
 
 SENTENCES: dict[Refusal, str] = {
@@ -128,6 +132,33 @@ SENTENCES: dict[Refusal, str] = {
     StaffRefusal.NO_ROLE: "give one role at least",
     StaffRefusal.DEACTIVATED: "this person was deactivated: add them again with another login",
     StaffRefusal.ONESELF: "nobody changes their own rights, or lets themselves in again: another person must do it",
+    OrderRefusal.ANOTHER_AWAITS: "another version awaits approval: approve it first, or `onecard winddown withdraw` it",
+    OrderRefusal.ALREADY_STARTED: "the order is started: what is to change is proposed with `onecard winddown amend`",
+    OrderRefusal.NOT_STARTED: "no order is in force: see `onecard winddown draft` and `onecard winddown start`",
+    OrderRefusal.NOTHING_CHANGES: "it would change nothing",
+    OrderRefusal.UNKNOWN_VERSION: "there is no such version: see `onecard winddown status`",
+    OrderRefusal.WITHDRAWN: "this version was withdrawn: propose another",
+    OrderRefusal.ALREADY_APPROVED: "enough people have approved this version",
+    OrderRefusal.APPROVED_BY_SAME: "you have approved this version before: somebody else must, too",
+    OrderRefusal.NO_DOCUMENT: (
+        "the plan does not say which document it carries out: withdraw it, enter document_sha256 under [order], "
+        "and propose it again"
+    ),
+    OrderRefusal.NOTHING_APPROVED: "no plan was approved: two people do, with `onecard winddown approve`",
+    OrderRefusal.IN_FORCE: (
+        "this version is, or was, in force: what is to change is proposed with `onecard winddown amend`"
+    ),
+    OrderRefusal.NO_OPEN_STAY: "no such stay is open: see `onecard winddown status`",
+    OrderRefusal.SEVERAL_STAYS: (
+        "several stays are open: say with --since which of them ends, or amend the plan by a file"
+    ),
+    AmendmentRefusal.UNKNOWN_STAGE: "there is no such stage: see `onecard winddown status`",
+    AmendmentRefusal.STAGE_HAS_COME: "a stage that has come cannot be put off any more",
+    AmendmentRefusal.STAGE_OF_THE_HOST: "the host operator does this: no extension of the order moves it",
+    AmendmentRefusal.NOT_LATER: "an extension puts stages off by a day at least",
+    AmendmentRefusal.NOTHING_TO_MOVE: "all stages have come: there is nothing to put off",
+    AmendmentRefusal.NOT_CUT_BY_THE_HOST: "a host operator cuts data, voice or texts, and nothing else",
+    AmendmentRefusal.CUT_ALREADY_KNOWN: "a cut at this time is in the plan",
 }
 """Every refusal that the command line can meet."""
 
@@ -160,10 +191,12 @@ class GateClosed(Exception):
         self.closed = closed
 
 
-def accept(answer: T | Refusal | Closed) -> T:
+def accept(answer: T | Refusal | Closed | ChangesThePast) -> T:
     """What an action gave; raises Failure where it refused, GateClosed where the order to stop does."""
     if isinstance(answer, Closed):
         raise GateClosed(answer)
+    if isinstance(answer, ChangesThePast):
+        raise Failure("changes_the_past", list_problems("it would change what has come", answer.reasons))
     if isinstance(answer, Refusal):
         raise Failure(answer.value, SENTENCES[answer])
     return answer
@@ -239,7 +272,7 @@ _BAD_INPUT = (
 PROBLEMS_SHOWN_MOST = 20
 
 
-def _list_problems(what: str, problems: Sequence[str]) -> str:
+def list_problems(what: str, problems: Sequence[str]) -> str:
     """One problem in the sentence, several below it."""
     if len(problems) == 1:
         return f"{what}: {problems[0]}"
@@ -253,7 +286,7 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, Failure):
         return error
     if isinstance(error, BadTable):
-        return Failure("bad_file", _list_problems("nothing was imported", list(map(str, error.problems))))
+        return Failure("bad_file", list_problems("nothing was imported", list(map(str, error.problems))))
     if isinstance(error, _BAD_INPUT):
         return Failure("bad_input", str(error))
     if isinstance(error, UnicodeError):
@@ -263,9 +296,7 @@ def explain(error: Exception) -> Failure | None:
 
 def _explain_world(error: Exception) -> Failure | None:
     if isinstance(error, ConfigError):
-        return Failure(
-            "bad_configuration", _list_problems("the configuration cannot be used", error.problems)
-        )
+        return Failure("bad_configuration", list_problems("the configuration cannot be used", error.problems))
     if isinstance(error, DirectoryNotServed):
         return Failure("not_served", f"{error}: start `onecard serve`, whose server others may use meanwhile")
     if isinstance(error, DatabaseError | EmbeddedServerError):

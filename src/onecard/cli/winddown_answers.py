@@ -1,0 +1,183 @@
+"""How a plan, its versions and its gates are written for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from onecard.cli.show import Table, say_time
+from onecard.values.gate import Capability, Gate, Gates, Open
+from onecard.winddown.model import Order, Stay, Version
+from onecard.winddown.reading import PlanFile
+from onecard.winddown.rules import DatedStage, say_effects
+from onecard.winddown.status import OrderStatus
+from onecard.winddown.versions import APPROVALS_NEEDED, Versions, is_approved
+
+SHA256_SHOWN = 12
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+Parts = list[str | Table]
+
+
+# A plan
+
+
+def say_contents(read: PlanFile) -> str:
+    contents = [
+        (len(read.plan.stages), "stage"),
+        (len(read.plan.notices), "notice"),
+        (len(read.stays), "stay"),
+    ]
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in contents if count)
+
+
+def say_stays(stays: Sequence[Stay]) -> list[str]:
+    return [
+        f"stayed from {stay.since} to {stay.until or 'no date yet'}: {', '.join(sorted(stay.stages)) or 'all'}"
+        for stay in stays
+    ]
+
+
+def say_alarms(alarms: Sequence[str]) -> list[str]:
+    return [f"ALARM: {alarm}" for alarm in alarms]
+
+
+def describe_stages(stages: Sequence[DatedStage], instant: datetime) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": dated.instant,
+            "has_come": dated.has_come(instant),
+            "stage": dated.stage.name,
+            "effects": say_effects(dated.stage),
+        }
+        for dated in stages
+    ]
+
+
+def describe_gates(gates: Gates) -> list[dict[str, Any]]:
+    return [_describe_gate(capability, gates.gate(capability)) for capability in Capability]
+
+
+def _describe_gate(capability: Capability, gate: Gate) -> dict[str, Any]:
+    if isinstance(gate, Open):
+        return {"gate": capability, "state": "open", "since": None, "stage": None}
+    state = "closed" if gate.since else "not opened"
+    return {"gate": capability, "state": state, "since": gate.since, "stage": gate.stage}
+
+
+# A version
+
+
+def describe_version(version: Version, versions: Versions) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "kind": version.kind,
+        "state": versions.state_of(version),
+        "sha256": version.sha256,
+        "diff": version.diff,
+        "proposed_by": version.proposed_by,
+        "proposed_at": version.proposed_at,
+        "approvals": [{"actor": one.actor, "at": one.at} for one in version.approvals],
+        "withdrawn_by": version.withdrawn_by,
+        "withdrawn_at": version.withdrawn_at,
+        "in_force_since": version.in_force_since,
+    }
+
+
+def say_diff(version: Version) -> list[str]:
+    return [f"  {sentence}" for sentence in version.diff]
+
+
+def say_approved(version: Version) -> str:
+    """What an approval came to."""
+    if version.in_force_since is not None:
+        return f"version {version.number} is approved, and in force"
+    if is_approved(version):
+        return f"version {version.number} is approved: `onecard winddown start` puts it in force"
+    left = APPROVALS_NEEDED - len(version.approvals)
+    return f"version {version.number} is approved by {len(version.approvals)}: it takes {left} more"
+
+
+# The whole
+
+
+def describe_status(status: OrderStatus, instant: datetime) -> dict[str, Any]:
+    next_stage = status.next_stage
+    return {
+        "plan": status.file.plan.name,
+        "version": status.version.number,
+        "state": status.versions.state_of(status.version),
+        "time_zone": status.file.plan.time_zone.key,
+        "next_stage": next_stage and {"stage": next_stage.stage.name, "at": next_stage.instant},
+        "alarms": status.alarms,
+        "stages": describe_stages(status.stages, instant),
+        "gates": describe_gates(status.gates),
+        "versions": [describe_version(one, status.versions) for one in status.versions.all],
+    }
+
+
+def say_status(status: OrderStatus, instant: datetime) -> Parts:
+    zone = status.file.plan.time_zone
+    return [
+        f"{status.file.plan.name}: {_say_state(status)}; it is {say_time(instant, zone)}",
+        _say_order(status.file.plan.order),
+        *say_alarms(status.alarms),
+        "",
+        Table(("at", "has_come", "stage", "effects"), describe_stages(status.stages, instant)),
+        *say_stays(status.file.stays),
+        _say_next(status, instant),
+        "",
+        *_say_gates(status.gates),
+        "",
+        Table(
+            ("version", "kind", "state", "proposed_by", "approved_by", "in_force_since", "sha256"),
+            [_row(one, status.versions) for one in status.versions.all],
+        ),
+    ]
+
+
+def _say_state(status: OrderStatus) -> str:
+    version = status.version
+    if version.in_force_since is not None:
+        return f"version {version.number} is in force"
+    if is_approved(version):
+        return f"version {version.number} is approved, and not started"
+    return f"version {version.number} awaits approval"
+
+
+def _say_order(order: Order) -> str:
+    document = order.document_sha256
+    served = f"document {document[:SHA256_SHOWN]}..." if document else "its document is not entered"
+    return f"{order.issuer}; {order.legal_basis}; received {order.received}; {served}"
+
+
+def _say_next(status: OrderStatus, instant: datetime) -> str:
+    coming = status.next_stage
+    if coming is None or coming.instant is None:
+        return "no stage with a date is to come"
+    return f"next, in {_say_span(coming.instant - instant)}: {coming.stage.name}"
+
+
+def _say_span(span: timedelta) -> str:
+    for unit, word in ((DAY, "day"), (HOUR, "hour")):
+        if span >= unit:
+            count = span // unit
+            return f"{count} {word}{'' if count == 1 else 's'}"
+    return "less than an hour"
+
+
+def _say_gates(gates: Gates) -> Parts:
+    """Those that are closed in a table, the others in a line."""
+    rows = describe_gates(gates)
+    still_open = ", ".join(row["gate"] for row in rows if row["state"] == "open")
+    closed = [row for row in rows if row["state"] != "open"]
+    return [Table(("gate", "state", "since", "stage"), closed), f"open: {still_open or 'none'}"]
+
+
+def _row(version: Version, versions: Versions) -> dict[str, Any]:
+    return {
+        **describe_version(version, versions),
+        "approved_by": [approval.actor for approval in version.approvals],
+        "sha256": version.sha256[:SHA256_SHOWN],
+    }
