@@ -83,7 +83,7 @@ def test_the_text_of_a_version_is_that_of_the_file(office: Office) -> None:
     shown = office.ask("version", "1")
     assert (shown["text"], shown["sha256"]) == (text, sha256(text.encode()).hexdigest())
     said = office.tell("version", "1").splitlines()
-    assert said[0].startswith("version 1, draft, proposed, proposed by ")
+    assert said[0].startswith("version 1 (draft, proposed), proposed by ")
     assert said[-2] == "approved by nobody yet"
     assert "no such version" in office.fail("version", "2")
 
@@ -97,10 +97,15 @@ def test_status_shows_stages_gates_and_what_comes_next(office: Office) -> None:
     assert lines[1].startswith(
         "The Governor in Council; Investment Canada Act: divest or wind up; received 2021-08-06;"
     )
-    assert "2021-12-28 00:00:00-05:00  yes       28 December 2021: sales end" in said
+    assert "* 2021-12-28 00:00:00-05:00  28 December 2021: sales end, refunds begin" in lines
+    assert "  2022-01-05 00:00:00-05:00  5 January 2022: operations cease" in lines
+    closed = lines.index(
+        "closed since 2021-12-28 00:00:00-05:00, 28 December 2021: sales end, refunds begin:"
+    )
+    assert lines[closed + 1].startswith("  sale, port_in, top_up, renewal_fee")
     assert "next, in 1 day: 5 January 2022: operations cease" in said
-    assert "open: activation, renewal, charging, data, voice, texts" in said
-    assert "purge" in next(line for line in lines if "not opened" in line and line.startswith("purge"))
+    assert lines[lines.index("open:") + 1].startswith("  activation, renewal, charging, data, voice, texts")
+    assert lines[lines.index("not opened yet:") + 1] == "  number_return, purge"
     document = office.ask("status")
     assert document["next_stage"] == {
         "stage": "5 January 2022: operations cease",
@@ -117,7 +122,7 @@ def test_a_stay_a_lifting_an_extension_and_a_cut_are_shown_before_anybody_approv
     office.move_to("2022-01-10T12:00-05:00")
     stayed = office.ask("stay", "--since", "2022-01-11")
     assert "renewal closes: no date; before: 2022-04-01 00:00:00" in stayed["diff"]
-    assert "2022-04-01 00:00:00-04:00  no" in office.tell("status")
+    assert "  2022-04-01 00:00:00-04:00  31 March 2022: the service ends" in office.tell("status")
     assert office.agree(2) == "version 2 is approved, and in force\n"
     assert "stayed from 2022-01-11 00:00:00 to no date yet: all" in office.tell("status")
 

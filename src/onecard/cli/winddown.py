@@ -299,7 +299,7 @@ async def version_(
     if as_text:
         sys.stdout.write(text)
         return None
-    said = f"version {version}, {found.kind}, {versions.state_of(found)}, proposed by {found.proposed_by}:"
+    said = f"version {version} ({found.kind}, {versions.state_of(found)}), proposed by {found.proposed_by}:"
     approved_by = ", ".join(approval.actor for approval in found.approvals) or "nobody yet"
     parts = [said, *say_diff(found), f"approved by {approved_by}", f"sha256 of its text: {found.sha256}"]
     return Answer({**describe_version(found, versions), "text": text}, parts, desk.zone)

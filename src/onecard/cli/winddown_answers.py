@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from textwrap import wrap
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from onecard.cli.show import Table, say_time
 from onecard.values.gate import Capability, Gate, Gates, Open
@@ -15,6 +17,7 @@ from onecard.winddown.status import OrderStatus
 from onecard.winddown.versions import APPROVALS_NEEDED, Versions, is_approved
 
 SHA256_SHOWN = 12
+WIDTH = 100
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 Parts = list[str | Table]
@@ -124,11 +127,12 @@ def say_status(status: OrderStatus, instant: datetime) -> Parts:
         _say_order(status.file.plan.order),
         *say_alarms(status.alarms),
         "",
-        Table(("at", "has_come", "stage", "effects"), describe_stages(status.stages, instant)),
+        "stages, those that have come with a star:",
+        *(line for dated in status.stages for line in _say_stage(dated, instant, zone)),
         *say_stays(status.file.stays),
         _say_next(status, instant),
         "",
-        *_say_gates(status.gates),
+        *_say_gates(status.gates, zone),
         "",
         Table(
             ("version", "kind", "state", "proposed_by", "approved_by", "in_force_since", "sha256"),
@@ -167,12 +171,31 @@ def _say_span(span: timedelta) -> str:
     return "less than an hour"
 
 
-def _say_gates(gates: Gates) -> Parts:
-    """Those that are closed in a table, the others in a line."""
-    rows = describe_gates(gates)
-    still_open = ", ".join(row["gate"] for row in rows if row["state"] == "open")
-    closed = [row for row in rows if row["state"] != "open"]
-    return [Table(("gate", "state", "since", "stage"), closed), f"open: {still_open or 'none'}"]
+def _say_stage(dated: DatedStage, instant: datetime, zone: ZoneInfo) -> list[str]:
+    """When it comes, or came, and below it what it does."""
+    at = "no date" if dated.instant is None else say_time(dated.instant, zone)
+    sign = "*" if dated.has_come(instant) else " "
+    return [f"{sign} {at}  {dated.stage.name}", *_wrap(say_effects(dated.stage), indent=6)]
+
+
+def _say_gates(gates: Gates, zone: ZoneInfo) -> list[str]:
+    """All gates, those that one stage closed together."""
+    said: dict[str, list[str]] = {}
+    for capability in Capability:
+        said.setdefault(_say_gate(gates.gate(capability), zone), []).append(capability)
+    return [line for state, names in said.items() for line in (f"{state}:", *_wrap(", ".join(names), 2))]
+
+
+def _say_gate(gate: Gate, zone: ZoneInfo) -> str:
+    if isinstance(gate, Open):
+        return "open"
+    if gate.since is None:
+        return "not opened yet"
+    return f"closed since {say_time(gate.since, zone)}, {gate.stage}"
+
+
+def _wrap(text: str, indent: int) -> list[str]:
+    return wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent)
 
 
 def _row(version: Version, versions: Versions) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from onecard.winddown.model import (
     VersionState,
 )
 from onecard.winddown.reading import PlanFile
-from onecard.winddown.rules import DatedStage, check_told, compare, date_stages
+from onecard.winddown.rules import DatedStage, check_told, compare, date_stages, say_effects
 
 APPROVALS_NEEDED = 2
 """By different people; who proposed a version may be one of them."""
@@ -92,10 +92,15 @@ def refuse_withdrawal(version: Version) -> OrderRefusal | None:
 def compare_files(old: PlanFile | None, new: PlanFile) -> tuple[str, ...]:
     """What is different, one sentence each; of the first version all that it does."""
     if old is None:
-        nothing = replace(new.plan, stages=())
-        return (*compare(nothing, new.plan, (), new.stays), *_compare_stays((), new.stays))
+        return (*_say_stages(new), *_compare_stays((), new.stays))
     changes = compare(old.plan, new.plan, old.stays, new.stays)
     return (*changes, *_compare_stays(old.stays, new.stays))
+
+
+def _say_stages(file: PlanFile) -> Iterator[str]:
+    for dated in date_stages(file.plan, file.stays):
+        at = "no date" if dated.at is None else dated.at.isoformat(" ")
+        yield f"stage {dated.stage.name!r}: {at}, {say_effects(dated.stage)}"
 
 
 def _compare_stays(old: Sequence[Stay], new: Sequence[Stay]) -> Iterator[str]:
