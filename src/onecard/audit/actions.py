@@ -11,8 +11,8 @@ from onecard.database.pool import Connection
 INSERT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)"
 
 INSERT_EACH = """
-INSERT INTO audit (at, actor, action, subject)
-SELECT $1, $2, $3, subject FROM unnest($4::text[]) AS subject"""
+INSERT INTO audit (at, actor, action, subject, detail)
+SELECT $1, $2, $3, subject, coalesce(detail, '{}') FROM unnest($4::text[], $5::jsonb[]) AS act(subject, detail)"""
 
 
 async def record(
@@ -29,7 +29,14 @@ async def record(
 
 
 async def record_each(
-    connection: Connection, at: datetime, *, actor: str, action: str, subjects: Sequence[str]
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    action: str,
+    subjects: Sequence[str],
+    details: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Append a row for each of many subjects to which the same was done."""
-    await connection.execute(INSERT_EACH, at, actor, action, subjects)
+    """Append a row for each of many subjects to which the same was done; `details`: one for each, or none."""
+    assert len(details) in (0, len(subjects))
+    await connection.execute(INSERT_EACH, at, actor, action, subjects, [dict(detail) for detail in details])

@@ -113,6 +113,30 @@ async def post_one(connection: Connection, posting: Posting, at: datetime) -> Po
     return answer
 
 
+async def post_all(connection: Connection, postings: Sequence[Posting], at: datetime) -> list[Posted]:
+    """Post a batch of one part within the caller's transaction, each by itself. As `post_one`, of many."""
+    assert all(may_be_posted(posting) for posting in postings)
+    return await store.post(connection, postings[0].part, at, postings) if postings else []
+
+
+async def post_group(connection: Connection, group: Sequence[Posting], at: datetime) -> Posted:
+    """Post several changes of one part within the caller's transaction, all of them or none. Else as `post_one`."""
+    assert all(may_be_posted(posting) for posting in group)
+    return await store.post_group(connection, group[0].part, at, group)
+
+
+async def take_turn(connection: Connection, part: int) -> None:
+    """Keep all other writers of a part waiting from here to the commit: what is read after it is still so when it
+    is posted. Take it before any lock on rows that another batch could hold.
+    """
+    await store.take_turn(connection, part)
+
+
+async def get_available(connection: Connection, part: int, account_ids: Sequence[int]) -> dict[int, Money]:
+    """What is available on each of these subscribers' accounts that is open."""
+    return await store.get_available(connection, part, account_ids)
+
+
 async def top_up(
     connection: Connection,
     at: datetime,

@@ -39,6 +39,15 @@ class EntryKind(IntEnum):
     PLAN_FEE = 14
     VOUCHER = 15
     """A top-up that a voucher paid."""
+    DEPOSIT = 16
+    TRANSFER = 17
+    """Between the accounts of one subscriber: its entries form a group that sums to zero."""
+    PROMOTION_GIVEN = 18
+    PROMOTION_ENDED = 19
+    PAYOUT_RETURNED = 20
+    """A payout that came back."""
+    CARD_PRICE = 21
+    """What was paid for a card that became void is owed again."""
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False):

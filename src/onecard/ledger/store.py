@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from onecard.database.pool import Connection
 from onecard.ledger.model import Account, Entry, EntryKind, Posted, Posting
-from onecard.values.money import Currency
+from onecard.values.money import Currency, Money
 
 POST = "SELECT ledger_post($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+POST_GROUP = """
+SELECT ledger_post_groups($1, $2, array_fill(1, ARRAY[cardinality($3::bigint[])]), $3, $4, $5, $6, $7, $8, $9)"""
+TAKE_TURN = "SELECT pg_advisory_xact_lock(1818584167, $1)"  # the key that ledger_post takes
 ANSWERS = tuple(Posted)  # in the order of their numbers
 
 INSERT_SYSTEM_ACCOUNTS = """
@@ -27,6 +31,9 @@ FIND_ACCOUNT = """
 SELECT part, id, currency, available, held, opened_at, closed_at FROM account
 WHERE part = $1 AND id = $2 AND role = 'subscriber'"""
 
+GET_AVAILABLE = """
+SELECT id, currency, available FROM account
+WHERE part = $1 AND id = ANY ($2) AND role = 'subscriber' AND closed_at IS NULL"""
 # An operator takes over the number of an active account only: none is closed while one of its numbers is on the way.
 CLOSE_ACCOUNT = """
 UPDATE account SET closed_at = $3
@@ -46,10 +53,20 @@ ORDER BY at DESC, batch_id DESC, event_id DESC LIMIT $6"""
 
 async def post(connection: Connection, part: int, at: datetime, postings: Sequence[Posting]) -> list[Posted]:
     """Post a batch of one part: one call, one commit, one answer for each posting."""
-    statuses = await connection.fetchval(
-        POST,
-        part,
-        at,
+    statuses = await connection.fetchval(POST, part, at, *_columns(postings))
+    if statuses is None:
+        return [Posted.POSTED] * len(postings)
+    return [ANSWERS[status] for status in statuses]
+
+
+async def post_group(connection: Connection, part: int, at: datetime, group: Sequence[Posting]) -> Posted:
+    """Post several changes together or not at all."""
+    statuses = await connection.fetchval(POST_GROUP, part, at, *_columns(group))
+    return Posted.POSTED if statuses is None else ANSWERS[statuses[0]]
+
+
+def _columns(postings: Sequence[Posting]) -> tuple[list[Any] | None, ...]:
+    return (
         [posting.account_id for posting in postings],
         [posting.event_id for posting in postings],
         [posting.kind for posting in postings],
@@ -58,14 +75,21 @@ async def post(connection: Connection, part: int, at: datetime, postings: Sequen
         [posting.content_hash for posting in postings],
         _memos(postings),
     )
-    if statuses is None:
-        return [Posted.POSTED] * len(postings)
-    return [ANSWERS[status] for status in statuses]
 
 
 def _memos(postings: Sequence[Posting]) -> list[str | None] | None:
     memos = [posting.memo for posting in postings]
     return memos if any(memos) else None
+
+
+async def take_turn(connection: Connection, part: int) -> None:
+    """Wait for the batch of this part that is under way; the next ones wait for the caller's commit."""
+    await connection.execute(TAKE_TURN, part)
+
+
+async def get_available(connection: Connection, part: int, account_ids: Sequence[int]) -> dict[int, Money]:
+    rows = await connection.fetch(GET_AVAILABLE, part, account_ids)
+    return {row["id"]: Money(row["available"], Currency(row["currency"])) for row in rows}
 
 
 async def list_parts(connection: Connection) -> list[int]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onecard.database.pool import Connection
 from onecard.sealing.keys import KeyDestroyed, MasterKey, SealingKey
 
 INSERT = "INSERT INTO subscriber_key (part, subscriber_id, wrapped) VALUES ($1, $2, $3)"
 FIND = "SELECT wrapped FROM subscriber_key WHERE part = $1 AND subscriber_id = $2"
+FIND_SOME = "SELECT subscriber_id, wrapped FROM subscriber_key WHERE part = $1 AND subscriber_id = ANY ($2)"
 DESTROY = "DELETE FROM subscriber_key WHERE part = $1 AND subscriber_id = $2"
 
 
@@ -27,6 +30,17 @@ async def get_subscriber_key(
     if wrapped is None:
         raise KeyDestroyed("the contact details of this subscriber were erased")
     return master.unwrap(wrapped, _bound_to(part, subscriber_id))
+
+
+async def get_subscriber_keys(
+    connection: Connection, master: MasterKey, part: int, subscriber_ids: Sequence[int]
+) -> dict[int, SealingKey]:
+    """The keys of many subscribers, without those who were erased; raises `WrongMasterKey`."""
+    rows = await connection.fetch(FIND_SOME, part, subscriber_ids)
+    return {
+        row["subscriber_id"]: master.unwrap(row["wrapped"], _bound_to(part, row["subscriber_id"]))
+        for row in rows
+    }
 
 
 async def destroy_subscriber_key(connection: Connection, part: int, subscriber_id: int) -> None:
