@@ -40,6 +40,8 @@ class NoticeKind(Enum):
     """Under an order to stop."""
     PLAN_NOT_RENEWED = "plan_not_renewed"
     PLAN_ENDED = "plan_ended"
+    PAYEE_CHANGED = "payee_changed"
+    """Of a refund; `payments` writes it."""
     PLAN_STOPPED = "plan_stopped"
     """An order to stop has ended renewals."""
 

@@ -51,6 +51,7 @@ class Phrase(Enum):
     PLAN_RENEWED_FREE = "plan_renewed_free"
     PLAN_NOT_RENEWED = "plan_not_renewed"
     PLAN_ENDED = "plan_ended"
+    PAYEE_CHANGED = "payee_changed"
     PLAN_STOPPED = "plan_stopped"
     UNITS_CALL = "units_call"
     UNITS_TEXT = "units_text"
@@ -247,6 +248,12 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         FR: "Votre forfait {plan} a pris fin. Vous payez désormais à l'usage.",
         HANS: "您的套餐{plan}已终止，此后按使用量计费。",
         HANT: "您的套餐{plan}已終止，此後按使用量計費。",
+    },
+    Phrase.PAYEE_CHANGED: {
+        EN: "The account your refund is paid to was changed. It is not paid before {day}. Not you? Call us at once.",
+        FR: "Le compte de votre remboursement a changé. Rien n'est versé avant le {day}. Pas vous ? Appelez-nous.",
+        HANS: "您的退款收款账户已更改，{day}之前不会付款。若非本人操作，请立即联系我们。",
+        HANT: "您的退款收款帳戶已更改，{day}之前不會付款。若非本人操作，請立即聯絡我們。",
     },
     Phrase.PLAN_STOPPED: {
         EN: "Your plan {plan} has ended. Plans are not renewed any more.",

@@ -1,0 +1,1 @@
+"""Refunds on their way through the bank: runs, the files of them, and what comes back."""

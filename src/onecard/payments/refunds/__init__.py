@@ -1,0 +1,1 @@
+"""Balances on their way back to whom they belong."""
