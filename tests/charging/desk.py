@@ -31,6 +31,7 @@ from onecard.values.clock import MovedClock
 from onecard.values.gate import NO_ORDER
 from onecard.values.money import Money, parse_micros
 from onecard.values.phone import E164
+from onecard.winddown.gatekeeper import Gatekeeper
 from town import sell_card_with_two_lines
 
 NOON = datetime(2026, 4, 1, 19, tzinfo=UTC)  # noon in Vancouver
@@ -57,6 +58,7 @@ class Desk:
     card: Card
     primary: E164
     secondary: E164
+    keeper: Gatekeeper
 
     async def say(
         self,
@@ -138,6 +140,7 @@ async def run_desk(
     secondary: E164,
     rates: tuple[Rate, ...] = RATES,
     clock: MovedClock | None = None,
+    keeper: Gatekeeper | None = None,
 ) -> AsyncIterator[Desk]:
     """Another node's desk, on a database where the card is."""
 
@@ -149,7 +152,7 @@ async def run_desk(
                 found = await find_card_with_lines_by_sim(borrowed, imsi=Imsi(key))
         return CardEntry(*found) if found else None
 
-    now = clock or MovedClock(NOON)
+    now, keeper = clock or MovedClock(NOON), keeper or Gatekeeper()
 
     async def activate(entry: CardEntry) -> None:
         async with connection(database.pool) as borrowed:
@@ -173,9 +176,10 @@ async def run_desk(
         directory=directory,
         body_keys=BodyKeys(database.pool, shop.MASTER),
         clock=now,
+        gates=keeper.at,
         activate=activate,
     )
-    yield Desk(control, database, now, card, primary, secondary)
+    yield Desk(control, database, now, card, primary, secondary, keeper)
     await control.close()
 
 
@@ -183,6 +187,12 @@ async def run_desk(
 async def run_other(desk: Desk, rates: tuple[Rate, ...] = RATES) -> AsyncIterator[Desk]:
     """Another node beside a desk, or the same one after a restart: it remembers nothing."""
     async with run_desk(
-        desk.database, desk.card, desk.primary, desk.secondary, rates, clock=desk.clock
+        desk.database,
+        desk.card,
+        desk.primary,
+        desk.secondary,
+        rates,
+        clock=desk.clock,
+        keeper=desk.keeper,
     ) as other:
         yield other

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -151,7 +151,7 @@ class World:
             run_desk(self.database, card, lines[0].msisdn, lines[1].msisdn, clock=self.clock)
         )
         return [
-            Desk(first.control, self.database, self.clock, card, lines[0].msisdn, lines[1].msisdn)
+            replace(first, card=card, primary=lines[0].msisdn, secondary=lines[1].msisdn)
             for card, lines in self.cards
         ]
 

@@ -9,14 +9,17 @@ import pytest
 
 import shop
 from charging.desk import NOON, open_desk
+from onecard.cards.model import CardState
 from onecard.catalogue.model import Rate, UsageKind
 from onecard.charging.model import Ask, Operation, Result
 from onecard.database.pool import Database
 from onecard.lines.model import Line
 from onecard.lines.rules import parse_schedule
 from onecard.switching.model import CardEntry
-from onecard.switching.usage import Charged, UsageRefusal, decide_usage
+from onecard.switching.usage import Charged, Emergency, UsageRefusal, decide_usage
+from onecard.values.gate import NO_ORDER, Capability, Closed, Gates
 from onecard.values.phone import E164
+from orders import closing
 from switching.entries import make_entry
 
 INITIAL, UPDATE, TERMINATE = Operation.INITIAL, Operation.UPDATE, Operation.TERMINATE
@@ -31,11 +34,11 @@ def entry(**changes: object) -> CardEntry:
 
 
 def decide(
-    card: CardEntry, usage: UsageKind, slot: int | None, far: str
-) -> tuple[int, str] | UsageRefusal | None:
+    card: CardEntry, usage: UsageKind, slot: int | None, far: str, gates: Gates = NO_ORDER
+) -> tuple[int, str] | Emergency | UsageRefusal | Closed:
     """The slot of the line that pays and the far end, or the refusal. `slot` None: the network names no number."""
     named = None if slot is None else card.lines[slot].msisdn
-    decided = decide_usage(card, usage, named, far, service_code="12583", at=NOON)
+    decided = decide_usage(card, usage, named, far, service_code="12583", gates=gates, at=NOON)
     return (decided.line.slot, decided.far) if isinstance(decided, Charged) else decided
 
 
@@ -115,12 +118,71 @@ def test_the_line_that_pays_is(case: str) -> None:
 
 
 def test_a_number_of_nobody_on_the_card_means_the_primary() -> None:
-    decided = decide_usage(
-        entry(), CALL_IN, E164("+16045550100"), CALLER, service_code="12583", at=NOON + timedelta(hours=1)
-    )
+    at = NOON + timedelta(hours=1)
+    number = E164("+16045550100")
+    decided = decide_usage(entry(), CALL_IN, number, CALLER, service_code="12583", gates=NO_ORDER, at=at)
     assert isinstance(decided, Charged)
     assert isinstance(decided.line, Line)
     assert decided.line.slot == 0
+
+
+# Under an order to stop
+
+
+C = Capability
+
+
+@pytest.mark.parametrize("usage", list(UsageKind))
+def test_each_kind_of_usage_has_its_gate(usage: UsageKind) -> None:
+    own = {CALL_OUT: C.VOICE, CALL_IN: C.VOICE, TEXT: C.TEXTS, DATA: C.DATA}[usage]
+    stopping = [
+        one for one in Capability if isinstance(decide(entry(), usage, 0, "6045550199", closing(one)), Closed)
+    ]
+    assert stopping == [own]
+
+
+@pytest.mark.parametrize(
+    ("usage", "slot", "far"), [(CALL_OUT, 0, "12583113912345678"), (CALL_IN, 1, CALLER), (TEXT, 1, "10086")]
+)
+def test_secondary_lines_have_a_gate_of_their_own(usage: UsageKind, slot: int, far: str) -> None:
+    gates = closing(C.SECONDARY_LINES)
+    assert decide(entry(), usage, slot, far, gates) == gates.closed[C.SECONDARY_LINES]
+
+
+@pytest.mark.parametrize("usage", list(UsageKind))
+def test_a_card_that_was_not_activated_in_time_is_not_used(usage: UsageKind) -> None:
+    card = entry()
+    void = replace(card, card=replace(card.card, state=CardState.SOLD))
+    gates = closing(C.ACTIVATION)
+    assert decide(void, usage, 0, "6045550199", gates) == gates.closed[C.ACTIVATION]
+    assert not isinstance(decide(card, usage, 0, "6045550199", gates), Closed)
+
+
+@pytest.mark.parametrize(
+    ("far", "is_emergency"),
+    [
+        ("911", True),
+        ("112", True),
+        ("125831911", True),
+        ("12583112", False),  # the code, slot 1, and 12
+        ("125831110", True),
+        ("125831119", True),
+        ("125831120", True),
+        ("110", False),  # of the Chinese line only
+        ("125839911", True),  # there is no line in slot 9
+        ("9115550199", False),
+        ("12583", False),
+    ],
+)
+def test_an_emergency_call_goes_whatever_has_ended_and_whatever_is_off(far: str, is_emergency: bool) -> None:
+    off = entry(switched_on=False)
+    decided = decide(off, CALL_OUT, 0, far, closing(*Capability))
+    assert isinstance(decided, Emergency) is is_emergency
+
+
+@pytest.mark.parametrize("usage", [CALL_IN, TEXT])
+def test_only_a_call_out_is_an_emergency_call(usage: UsageKind) -> None:
+    assert not isinstance(decide(entry(), usage, 0, "911"), Emergency)
 
 
 # ---- and at whose price, through credit control

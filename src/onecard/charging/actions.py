@@ -23,7 +23,7 @@ import structlog
 from msgspec.structs import replace
 
 from onecard.cards.model import CardState
-from onecard.catalogue.model import HOME, ListedRate, Use
+from onecard.catalogue.model import HOME, ListedRate, UsageKind, Use
 from onecard.catalogue.rules import find_rate, next_change, price, zone_of
 from onecard.charging import rules, store
 from onecard.charging.model import (
@@ -46,10 +46,13 @@ from onecard.ledger.model import EntryKind
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.keys import SealingError
 from onecard.switching.directory import Activate, Directory
+from onecard.switching.gates import gates_before, rate_under
 from onecard.switching.model import CardEntry
 from onecard.switching.rules import Setting
-from onecard.switching.usage import UsageRefusal, decide_usage
+from onecard.switching.usage import Charged, Emergency, UsageRefusal, decide_usage
 from onecard.values.clock import Clock
+from onecard.values.gate import NO_ORDER, Capability, Closed, GatesAt, find_closing
+from onecard.values.phone import is_emergency
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +112,7 @@ class CreditControl:
         directory: Directory,
         body_keys: BodyKeys,
         clock: Clock,
+        gates: GatesAt,
         activate: Activate,
     ) -> None:
         self.charged: set[int] = set()
@@ -119,6 +123,7 @@ class CreditControl:
         self._directory = directory
         self._body_keys = body_keys
         self._clock = clock
+        self._gates = gates
         self._activate = activate
         self._sessions: Memory[str, Known] = Memory()
         self._available: Memory[int, int] = Memory()
@@ -149,12 +154,21 @@ class CreditControl:
         """The accounts that have open sessions which this node has answered."""
         return tuple(self._open_of)
 
+    def sessions_ended_by_order(self) -> tuple[str, ...]:
+        """The open sessions that this node has answered and whose use an order to stop has ended meanwhile."""
+        gates = self._gates(self._clock.now())
+        known = (self._sessions.get(session_id) for ids in self._open_of.values() for session_id in ids)
+        sessions = (each.session for each in known if each is not None)
+        return tuple(one.id for one in sessions if one is not None and gates.find_closed(*_gates_of(one)))
+
     # ---- requests
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request; what it did is durable when this returns."""
         if len(request.session_id) > SESSION_ID_MOST or "\0" in request.session_id:
             return Answer(Result.BAD_REQUEST)
+        if request.usage is UsageKind.CALL_OUT and is_emergency(request.far):
+            return Answer(Result.NOT_APPLICABLE)  # also when the database is away, or the card has ended
         try:
             async with self._turn(request.session_id):
                 return await self._answer(request)
@@ -210,7 +224,7 @@ class CreditControl:
         if known.session is None:
             return False
         ended, outcomes = rules.decide_session(
-            known.session, (), Purse(None), self._rates(known.session), now, ends=True
+            known.session, (), Purse(None), self._rates(known.session, now), now, ends=True
         )
         movements = rules.decide_movements(known.session, ended, outcomes)
         plan = Plan(ended, False, known.answer, movements, (), "expired")
@@ -236,7 +250,9 @@ class CreditControl:
         entry = await self._find_card(request)
         if entry is None:
             return Answer(Result.UNKNOWN_SUBSCRIBER)
-        if entry.card.state is CardState.SOLD:
+        # What was taken is given back whatever has ended.
+        gates = NO_ORDER if request.operation is Operation.REFUND else self._gates(now)
+        if entry.card.state is CardState.SOLD and gates.is_open(Capability.ACTIVATION):
             await self._activate(entry)
         setting = self._setting()
         charged = decide_usage(
@@ -245,10 +261,11 @@ class CreditControl:
             request.line or request.msisdn,
             request.far,
             service_code=setting.service_code,
+            gates=gates,
             at=now,
         )
-        if isinstance(charged, UsageRefusal):
-            return Answer(Result.SERVICE_DENIED)
+        if not isinstance(charged, Charged):
+            return _refuse(charged)
         line = charged.line
         zone = self._zone_of(entry, request.network, now)
         use = Use(request.usage, entry.currency, line.country, line.time_zone, charged.far, zone)
@@ -264,6 +281,7 @@ class CreditControl:
             use,
             now,
             network=request.network,
+            is_secondary=not line.is_primary,
         )
 
     async def _move(self, session: Session, request: Request, now: datetime) -> Session:
@@ -290,7 +308,7 @@ class CreditControl:
     def _decide(
         self, request: Request, before: Session | None, session: Session, purse: Purse, now: datetime
     ) -> Plan | Answer:
-        rates = self._rates(session)
+        rates = self._rates(session, now)
         asks = rules.merge_asks(request.asks) if len(request.asks) > 1 else request.asks or (Ask(),)
         if request.operation in ONE_TIME and rules.is_too_much(asks, session.use.usage):
             return Answer(Result.BAD_REQUEST)
@@ -313,20 +331,33 @@ class CreditControl:
             return Answer(refused)
         return _plan_of(request, before, after, outcomes, grants)
 
-    def _rates(self, session: Session) -> rules.Rates:
-        tariff = self._setting().tariff
+    def _rates(self, session: Session, now: datetime) -> rules.Rates:
+        tariff, gates = self._setting().tariff, _gates_of(session)
 
         def at(moment: datetime) -> ListedRate | None:
-            return find_rate(tariff, session.use, moment)
+            listed = find_rate(tariff, session.use, moment)
+            return None if listed is None else rate_under(self._gates(moment), listed)
 
         def change(moment: datetime) -> datetime | None:
-            return next_change(tariff, session.use, moment)
+            """When other rates hold, or none is charged any more; what is free already stays so."""
+            if not self._gates(moment).is_open(Capability.CHARGING):
+                return None
+            changes = next_change(tariff, session.use, moment), self._closing(moment, Capability.CHARGING)
+            return min((each for each in changes if each is not None), default=None)
 
-        return rules.Rates(at, change)
+        is_closed = self._gates(now).find_closed(*gates) is not None
+        return rules.Rates(at, change, is_closed, self._closing(now, *gates))
+
+    def _closing(self, after: datetime, *gates: Capability) -> datetime | None:
+        """When one of the gates closes, if that is while a grant made at an instant is good."""
+        return find_closing(self._gates, gates, after, after + rules.VALIDITY)
 
     async def _purse(self, session: Session, now: datetime, *, look: bool) -> Purse:
         """What the account can pay with: as remembered, or as it is."""
-        allowances = await self._allowances_of(session)
+        is_free = not self._gates(now).is_open(
+            Capability.CHARGING
+        )  # no allowance is used up by what costs nothing
+        allowances = () if is_free else await self._allowances_of(session)
         covering = [allowance for allowance in allowances if _covers(allowance, session, now)]
         accounts = [allowance.account_id for allowance in covering]
         if look:
@@ -451,6 +482,21 @@ def _covers(allowance: Allowance, session: Session, now: datetime) -> bool:
         and (not allowance.line_countries or session.use.line_country in allowance.line_countries)
         and (not allowance.zones or session.use.zone in allowance.zones)
     )
+
+
+def _gates_of(session: Session) -> tuple[Capability, ...]:
+    return gates_before(session.use.usage, is_secondary=session.is_secondary)
+
+
+def _refuse(decided: Emergency | UsageRefusal | Closed) -> Answer:
+    """What a network is answered whose request opens no session."""
+    match decided:
+        case Emergency():
+            return Answer(Result.NOT_APPLICABLE)
+        case Closed():
+            return Answer(Result.ENDED_BY_ORDER, stage=decided.stage)
+        case UsageRefusal():
+            return Answer(Result.SERVICE_DENIED)
 
 
 def _answer_from(known: Known, request: Request) -> Answer | None:

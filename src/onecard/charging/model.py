@@ -42,6 +42,10 @@ class Result(Enum):
     CREDIT_EXHAUSTED = "credit_exhausted"
     SERVICE_DENIED = "service_denied"
     """The line is off or barred, or there is no such line."""
+    ENDED_BY_ORDER = "ended_by_order"
+    """A stage of an order to stop has ended it, or came before the card was activated."""
+    NOT_APPLICABLE = "not_applicable"
+    """It goes, and there is nothing to charge: an emergency call."""
     RATING_FAILED = "rating_failed"
     """No rate covers it."""
     BAD_REQUEST = "bad_request"
@@ -105,6 +109,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     currency: str = ""
     can_pay: bool | None = None
     """To `Operation.BALANCE`."""
+    stage: str | None = None
+    """To `Result.ENDED_BY_ORDER`: which stage has ended it."""
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -153,6 +159,8 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     services: tuple[Service, ...] = ()
     network: str = ""
     """MCC and MNC of the network that last served the card; empty is home."""
+    is_secondary: bool = False
+    """Of its line."""
 
 
 class Allowance(msgspec.Struct, frozen=True, gc=False):

@@ -66,10 +66,14 @@ UNITS_A_SECOND_MOST = {
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The rates of one session: which holds at a time, and when another takes over."""
+    """The rates of one session: which holds at a time, when another takes over, and when there is none any more."""
 
     at: Callable[[datetime], ListedRate | None]
     next_change: Callable[[datetime], datetime | None]
+    is_closed: bool = False
+    """Whether an order to stop has ended what the session is about: what was used is settled, nothing is granted."""
+    closes_at: datetime | None = None
+    """When it will, where that is near: no grant is good for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,8 @@ def _grant(
     nothing = replace(service, granted=0, held_micros=0, shares=(), next_rate=None)
     if not ask.wants:
         return Outcome(nothing, Grant(ask.rating_group, Result.SUCCESS), charged, used)
+    if rates.is_closed:
+        return Outcome(nothing, Grant(ask.rating_group, Result.ENDED_BY_ORDER), charged, used)
     listed = rates.at(at)
     if listed is None:
         return Outcome(nothing, Grant(ask.rating_group, Result.RATING_FAILED), charged, used)
@@ -214,7 +220,7 @@ def _grant(
         ask.rating_group,
         Result.SUCCESS,
         units,
-        valid_seconds=_valid_seconds(at, change_at),
+        valid_seconds=_valid_seconds(at, change_at, rates.closes_at),
         change_at=change_at,
         is_last=units < wanted,
     )
@@ -227,8 +233,8 @@ def _pieces_at(pieces: tuple[Piece, ...], listed: ListedRate, at: datetime) -> t
     return (*pieces, Piece(listed, at))
 
 
-def _valid_seconds(at: datetime, change_at: datetime | None) -> int:
-    until = at + VALIDITY if change_at is None else min(change_at, at + VALIDITY)
+def _valid_seconds(at: datetime, *ends: datetime | None) -> int:
+    until = min(end for end in (at + VALIDITY, *ends) if end is not None)
     return max(1, int((until - at).total_seconds()))
 
 

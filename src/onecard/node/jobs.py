@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ from onecard.lines.actions import refuse_expired_applications, release_numbers
 from onecard.node.config import Config
 from onecard.node.name import NodeName
 from onecard.node.notices import NoticeTeller
-from onecard.values.gate import GatesAt
+from onecard.values.gate import Gates, GatesAt
 from onecard.web.sessions import tidy_sessions
 from onecard.web.throttle import tidy_attempts
 
@@ -70,6 +70,11 @@ class Jobs:
         self._gates = gates
         self._zone = ZoneInfo(config.operator.time_zone)
         self._teller = NoticeTeller(pool, parts, exchange.acceptor.tell, exchange.clock, self._zone)
+        self.on_stage: list[Callable[[Sequence[str]], None]] = []
+        """Called with the open sessions whose use a stage of an order to stop has ended."""
+        self.on_amendment: list[Callable[[], None]] = []
+        """Called when the next stage is another, or comes at another time, than was known before."""
+        self._gates_told: Gates | None = None
         self._looked_at: set[int] = set()
         self._tidied_on: date | None = None
 
@@ -91,6 +96,7 @@ class Jobs:
     async def tick(self) -> None:
         """Do all that is due."""
         now = self._exchange.clock.now()
+        self._tell_gates(now)
         await self._name.keep()
         async with connection(self._pool) as borrowed:
             await self._tell_status(borrowed)
@@ -104,6 +110,18 @@ class Jobs:
         for part in self._parts:
             await self._move_on(part, now)
         await self._teller.tell_due()
+
+    def _tell_gates(self, now: datetime) -> None:
+        """Tell those who hold what was granted before: of a stage that came, and of one that nobody expected."""
+        gates, told = self._gates(now), self._gates_told
+        self._gates_told = gates
+        if told is None or gates == told:
+            return
+        for end in self.on_stage:
+            end(self._control.sessions_ended_by_order())
+        if told.until is None or now < told.until:
+            for tell in self.on_amendment:
+                tell()
 
     async def _look_at_accounts(self, borrowed: Connection, now: datetime) -> None:
         """Warn of what runs low on the accounts that this node charged, or heard of, since the last look."""

@@ -117,12 +117,16 @@ async def run_node(
             config, database.pool, parts, master, clock, gatekeeper, stack
         )
         links = {link.name: SmppLink(_link_settings(link), exchange) for link in config.links}
+        jobs = Jobs(database.pool, parts, config, links, exchange, control, name, gatekeeper.at)
+        tail.on_account.append(jobs.look_at)
         check = PasswordCheck()
         routes = exchange.acceptor.setting.routes
         notifier = Notifier(control.open_sessions)
         stack.push_async_callback(notifier.close)
         tail.on_account.append(notifier.reauthorize)
         tail.on_tariff.append(partial(_notify_all, notifier, control))
+        jobs.on_amendment.append(partial(_notify_all, notifier, control))
+        jobs.on_stage.append(notifier.abort)
         nchf = make_nchf(config.charging, control, notifier, master, clock)
         app = make_app(database.pool, links, routes, check, clock, gatekeeper.at, [mount(nchf)])
         http_tls = None
@@ -151,6 +155,8 @@ async def run_node(
             addresses = replace(addresses, diameter=diameter)
             tail.on_account.append(desk.reauthorize)
             tail.on_tariff.append(desk.reauthorize_all)
+            jobs.on_amendment.append(desk.reauthorize_all)
+            jobs.on_stage.append(desk.abort)
         if config.web is not None:
             if config.web.tls is not None:
                 _tls_context(config.web.tls, "web.tls")
@@ -168,8 +174,6 @@ async def run_node(
             web = await stack.enter_async_context(run_web(config.web, make_pages(site)))
             addresses = replace(addresses, web=web)
         _bind_to_peers(config, links, peer_passwords, stack)
-        jobs = Jobs(database.pool, parts, config, links, exchange, control, name, gatekeeper.at)
-        tail.on_account.append(jobs.look_at)
         await stack.enter_async_context(_running(upkeep.run(), jobs.run()))
         log.info(
             "onecard is up",
@@ -254,6 +258,7 @@ async def _assemble(
         directory=directory,
         body_keys=body_keys,
         clock=clock,
+        gates=gatekeeper.at,
         activate=partial(_activate, pool, directory, clock, gatekeeper),
     )
     stack.push_async_callback(control.close)

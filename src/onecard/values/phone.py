@@ -13,6 +13,10 @@ Country = NewType("Country", str)
 """An ISO 3166-1 alpha-2 code: ``CA``."""
 
 
+EMERGENCY_ANYWHERE = frozenset({"112", "911"})
+"""Numbers that every phone takes for an emergency call."""
+
+
 class BadNumber(ValueError):
     """Digits that are not a number of the numbering plan they were read in."""
 
@@ -51,6 +55,13 @@ def is_short_code(digits: str, country: Country) -> bool:
     return phonenumbers.is_possible_short_number_for_region(
         number, country
     ) and not phonenumbers.is_valid_number(number)
+
+
+def is_emergency(digits: str, country: Country | None = None) -> bool:
+    """Whether the digits call for help: anywhere (TS 22.101 section 10.1.1), or by the plan of a country."""
+    if digits in EMERGENCY_ANYWHERE:
+        return True
+    return country is not None and phonenumbers.is_emergency_number(digits, country)
 
 
 def parse_msisdn(digits: str) -> E164:

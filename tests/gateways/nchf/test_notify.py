@@ -46,7 +46,7 @@ async def test_holders_of_a_session_are_asked_to_come_again_or_to_stop(
         remember(notifier, "s1", callback, consumer)
         notifier.reauthorize(ACCOUNT)
         await callback.until_came(1)
-        notifier.abort(ACCOUNT)
+        notifier.abort(["s1", "of Diameter"])
         await callback.until_came(2)
         await notifier.close()
     assert [came[0] for came in callback.came] == [version, version]

@@ -1,13 +1,16 @@
 """What answers the peers: requests go to credit control in our words, and its answers back in theirs.
 
 When an account was topped up, or given an allowance, whoever holds a session of it is asked to come again (RAR): a
-service that was about to end goes on. When prices change sooner than was known, all are asked.
+service that was about to end goes on. When prices change sooner than was known, all are asked. A session whose use
+an order to stop has ended is aborted (ASR).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 import structlog
 
@@ -47,14 +50,22 @@ class CreditControlDesk:
     def reauthorize(self, account_id: int) -> None:
         """Ask all who hold sessions of an account to come again."""
         for session_id in self._control.open_sessions(account_id):
-            task = asyncio.get_running_loop().create_task(self._reauthorize(session_id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._reauthorize(session_id))
 
     def reauthorize_all(self) -> None:
         """Ask all who hold sessions to come again: a price book was imported that their grants do not know of."""
         for account_id in self._control.accounts_in_session():
             self.reauthorize(account_id)
+
+    def abort(self, session_ids: Iterable[str]) -> None:
+        """Ask all who hold these sessions to end them; their last report is still taken."""
+        for session_id in session_ids:
+            self._begin(self._abort(session_id))
+
+    def _begin(self, asking: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(asking)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _reauthorize(self, session_id: str) -> None:
         origin = self._origins.get(session_id)
@@ -64,3 +75,12 @@ class CreditControlDesk:
             answer = await self.endpoint.reauthorize(session_id, *origin)
         if answer is None:
             log.warning("re-authorisation was not answered", host=origin[0])
+
+    async def _abort(self, session_id: str) -> None:
+        origin = self._origins.get(session_id)
+        if origin is None or self.endpoint is None:
+            return  # not one of Diameter's
+        async with self._places:
+            answer = await self.endpoint.abort_session(session_id, *origin)
+        if answer is None:
+            log.warning("a session was not aborted: it ends with its grant", host=origin[0])

@@ -49,6 +49,8 @@ RESULT_CODE: dict[Result, ResultCode] = {
     Result.OUT_OF_ORDER: ResultCode.UNABLE_TO_COMPLY,
     Result.CREDIT_EXHAUSTED: ResultCode.CREDIT_LIMIT_REACHED,
     Result.SERVICE_DENIED: ResultCode.END_USER_SERVICE_DENIED,
+    Result.ENDED_BY_ORDER: ResultCode.END_USER_SERVICE_DENIED,
+    Result.NOT_APPLICABLE: ResultCode.CREDIT_CONTROL_NOT_APPLICABLE,
     Result.RATING_FAILED: ResultCode.RATING_FAILED,
     Result.BAD_REQUEST: ResultCode.UNABLE_TO_COMPLY,
     Result.BUSY: ResultCode.TOO_BUSY,
@@ -270,7 +272,7 @@ def write_answer(
         services = tuple(_service(request, grant, usage, settings) for grant in answer.grants)
         return CreditControlAnswer(result_code=code, services=services, cost=cost)
     if not answer.grants:
-        return CreditControlAnswer(result_code=code, cost=cost)
+        return CreditControlAnswer(result_code=code, cost=cost, error_message=answer.stage)
     [grant] = answer.grants
     granted = grant.result is Result.SUCCESS and grant.units > 0
     return CreditControlAnswer(

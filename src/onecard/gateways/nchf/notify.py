@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import httpx
@@ -95,14 +95,14 @@ class Notifier:
 
     def reauthorize(self, account_id: int) -> None:
         """Ask all who hold sessions of an account to come again."""
-        self._tell_all(account_id, NotificationType.REAUTHORIZATION)
+        self._tell_all(self._open_sessions(account_id), NotificationType.REAUTHORIZATION)
 
-    def abort(self, account_id: int) -> None:
-        """Tell all who hold sessions of an account to end them."""
-        self._tell_all(account_id, NotificationType.ABORT_CHARGING)
+    def abort(self, session_ids: Iterable[str]) -> None:
+        """Tell all who hold these sessions to end them."""
+        self._tell_all(session_ids, NotificationType.ABORT_CHARGING)
 
-    def _tell_all(self, account_id: int, kind: NotificationType) -> None:
-        for session_id in self._open_sessions(account_id):
+    def _tell_all(self, session_ids: Iterable[str], kind: NotificationType) -> None:
+        for session_id in session_ids:
             address = self._addresses.get(session_id)
             if address is None:
                 continue  # not one of ours, or its holder is not notified

@@ -160,7 +160,7 @@ class Nchf:
             return _reply_with(asked)
         answer = await self._charge(asked)
         if answer.result is not Result.SUCCESS:
-            return _reply_with(write_problem(answer.result))
+            return _reply_with(write_problem(answer.result, answer.stage))
         if operation is Operation.INITIAL:
             self._notifier.remember(asked.session_id, consumer, request.notify_uri)
         response = write_answer(request, usage, answer, self._settings, self._clock.now())
@@ -178,7 +178,7 @@ class Nchf:
             return _reply_with(asked)
         answer = await self._charge(asked)
         if answer.result is not Result.SUCCESS:
-            return _reply_with(write_problem(answer.result))
+            return _reply_with(write_problem(answer.result, answer.stage))
         if target.operation is Operation.TERMINATE:
             self._notifier.forget(session_id)
             return Reply(HTTPStatus.NO_CONTENT, [])

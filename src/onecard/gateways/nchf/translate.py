@@ -48,6 +48,8 @@ PROBLEMS: dict[Result, tuple[HTTPStatus, Cause, str]] = {
     ),
     Result.CREDIT_EXHAUSTED: (HTTPStatus.FORBIDDEN, Cause.LIMIT_REACHED, "the account cannot pay for it"),
     Result.SERVICE_DENIED: (HTTPStatus.FORBIDDEN, Cause.DENIED, "the line may not be used for it"),
+    Result.ENDED_BY_ORDER: (HTTPStatus.FORBIDDEN, Cause.DENIED, "an order to stop has ended it"),
+    Result.NOT_APPLICABLE: (HTTPStatus.FORBIDDEN, Cause.NOT_APPLICABLE, "emergency calls are free"),
     Result.RATING_FAILED: (HTTPStatus.BAD_REQUEST, Cause.CHARGING_FAILED, "no rate covers it"),
     Result.BAD_REQUEST: (HTTPStatus.BAD_REQUEST, Cause.CHARGING_FAILED, "the session does not wait for this"),
     Result.BUSY: (HTTPStatus.SERVICE_UNAVAILABLE, Cause.CONGESTION, "too busy; try again"),
@@ -61,6 +63,8 @@ GROUP_RESULT: dict[Result, GroupResult] = {
     Result.OUT_OF_ORDER: GroupResult.SERVICE_REJECTED,
     Result.CREDIT_EXHAUSTED: GroupResult.LIMIT_REACHED,
     Result.SERVICE_DENIED: GroupResult.SERVICE_DENIED,
+    Result.ENDED_BY_ORDER: GroupResult.SERVICE_DENIED,
+    Result.NOT_APPLICABLE: GroupResult.SERVICE_REJECTED,
     Result.RATING_FAILED: GroupResult.RATING_FAILED,
     Result.BAD_REQUEST: GroupResult.SERVICE_REJECTED,
     Result.BUSY: GroupResult.SERVICE_REJECTED,
@@ -288,9 +292,10 @@ def _units(units: Units, usage: UsageKind) -> int | None:
 # ---- the answer
 
 
-def write_problem(result: Result) -> Problem:
-    """Why a request was refused as a whole."""
-    return problem(*PROBLEMS[result])
+def write_problem(result: Result, stage: str | None = None) -> Problem:
+    """Why a request was refused as a whole; `stage` is what of an order to stop has ended it."""
+    status, cause, detail = PROBLEMS[result]
+    return problem(status, cause, detail if stage is None else f"{detail}: {stage}")
 
 
 def write_answer(
