@@ -56,6 +56,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[diameter.peers.connect]`": config.DiameterConnect,
     "`[charging]`": config.Charging,
     "`[[charging.consumers]]`": config.Consumer,
+    "`[portability]`": config.Portability,
+    "`[[portability.operators]]`": config.PortingOperator,
     "`[[links]]`": config.Link,
     "`[links.connect]`": config.Connect,
 }

@@ -22,6 +22,8 @@ GROUPS = {
     "account": "Prepaid accounts: balances, top-ups, entries.",
     "voucher": "Vouchers: PINs that top up an account once.",
     "subscriber": "Subscribers: contact details, language, erasure.",
+    "port": "Numbers that subscribers take to other operators.",
+    "hold": "Legal holds: what forbids to destroy anything.",
     "claim": "Claim codes: what proves a subscriber without texts.",
     "link": "Signalling connections to operators, banks and content senders.",
     "text": "What became of texts.",

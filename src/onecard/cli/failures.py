@@ -15,10 +15,12 @@ from onecard.charging.subscriptions import PlanRefusal
 from onecard.database.directory import DirectoryNotServed, EmbeddedServerError
 from onecard.database.pool import DatabaseError
 from onecard.ledger.model import TopUpRefusal
+from onecard.legal_holds.model import LegalHoldRefusal
 from onecard.lines.model import LineRefusal
 from onecard.lines.rules import BadListEntry, BadSchedule
 from onecard.node.config import ConfigError
 from onecard.payments.model import VoucherRefusal
+from onecard.portability.model import PortRefusal, ReturnRefusal
 from onecard.sealing.keys import SealingError
 from onecard.staff.model import StaffRefusal
 from onecard.subscribers.model import ClaimRefusal, SubscriberRefusal
@@ -45,6 +47,9 @@ Refusal = (
     | ClaimRefusal
     | OrderRefusal
     | AmendmentRefusal
+    | PortRefusal
+    | ReturnRefusal
+    | LegalHoldRefusal
 )
 
 SENTENCES: dict[Refusal, str] = {
@@ -159,6 +164,30 @@ SENTENCES: dict[Refusal, str] = {
     AmendmentRefusal.NOTHING_TO_MOVE: "all stages have come: there is nothing to put off",
     AmendmentRefusal.NOT_CUT_BY_THE_HOST: "a host operator cuts data, voice or texts, and nothing else",
     AmendmentRefusal.CUT_ALREADY_KNOWN: "a cut at this time is in the plan",
+    PortRefusal.UNKNOWN_CARD: "there is no such card: see `onecard card list`",
+    PortRefusal.CARD_ENDED: "the card has ended: it has no number to take along",
+    PortRefusal.UNKNOWN_NUMBER: "no line has this number: see `onecard line list`",
+    PortRefusal.WRONG_PIN: "this PIN is wrong, or over: the subscriber gets another by `onecard port pin`",
+    PortRefusal.LOCKED: "too many wrong PINs were tried on the card: try again in an hour",
+    PortRefusal.ALREADY_PORTING: "the number is on its way already: see `onecard port list`",
+    PortRefusal.CONFLICTING_REFERENCE: (
+        "this operator asked for another number under this reference: a new request needs a new one"
+    ),
+    PortRefusal.BAD_OPERATOR: "an operator's name is 1 to 60 characters that can be printed",
+    PortRefusal.BAD_REFERENCE: "a reference is 1 to 60 characters that can be printed",
+    PortRefusal.UNKNOWN_PORT: "there is no such port-out: see `onecard port list`",
+    PortRefusal.NOT_REQUESTED: "this port-out was started before, or is over: see `onecard port show`",
+    PortRefusal.NOT_PENDING: "this port-out was not started, or is over: see `onecard port show`",
+    PortRefusal.OVER: "this port-out is over: see `onecard port show`",
+    ReturnRefusal.NOTHING_TO_RETURN: "this holder has no number here that nobody uses and that has rested",
+    ReturnRefusal.UNKNOWN_HOLDER: "no link of a home or host operator with this name has numbers",
+    ReturnRefusal.UNKNOWN_RETURN: "there is no such list: see `onecard number return`",
+    ReturnRefusal.CONFIRMED_ALREADY: "this list was confirmed before",
+    ReturnRefusal.LEGAL_HOLD: "a legal hold is in force: see `onecard hold list`",
+    LegalHoldRefusal.BAD_REASON: "a reason is 1 to 200 characters on one line",
+    LegalHoldRefusal.UNKNOWN_HOLD: "there is no such legal hold: see `onecard hold list`",
+    LegalHoldRefusal.LIFTED_ALREADY: "this legal hold was lifted before",
+    LegalHoldRefusal.SAME_PERSON: "another person must lift it than the one who asked for it",
 }
 """Every refusal that the command line can meet."""
 

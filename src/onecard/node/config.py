@@ -19,6 +19,7 @@ import msgspec
 
 from onecard.lines.model import LineLimits
 from onecard.switching.model import LinkRole, Route
+from onecard.values.hours import BadHours, parse_hours
 from onecard.values.money import BadMoney, Currency, Money, parse_currency, parse_micros
 from onecard.values.phone import BadNumber, Country, parse_country
 
@@ -255,6 +256,26 @@ class Charging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consumers: list[Consumer] = []
 
 
+class PortingOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An operator that may ask for numbers over HTTP."""
+
+    name: str
+    login: str
+    password_hash: str
+    """As `onecard link hash-password` prints it."""
+
+
+class Portability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How numbers are taken to other operators."""
+
+    business_hours: str = "mon-fri 09:00-17:00"
+    """By the operator's time zone; closed days are those of the order's plan."""
+    involves_reseller: bool = True
+    """Whether a reseller has a part in each port-out: two business days; else 2.5 business hours."""
+    pin_days: int = 7
+    operators: list[PortingOperator] = []
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -265,6 +286,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web: Web | None = None
     diameter: Diameter | None = None
     charging: Charging = Charging()
+    portability: Portability = Portability()
     links: list[Link] = []
     node: str = "onecard-1"
     master_key_file: str | None = None
@@ -272,6 +294,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signing_key_file: str | None = None
     """Where the key is that signs closing statements and certificates; by default `signing.key` beside the data."""
     directory_cards_most: int = 1_000_000
+
+    @property
+    def number_holders(self) -> dict[str, str]:
+        """In whose range numbers are: the link of a home or host operator for each prefix."""
+        roles = (LinkRole.HOME, LinkRole.HOST)
+        return {prefix: link.name for link in self.links if link.role in roles for prefix in link.numbers}
 
     def connects(self, name: str) -> bool:
         """Whether we bind to the peer of this link, rather than it to us."""
@@ -309,6 +337,7 @@ def check_config(config: Config) -> list[str]:
         *_check_addresses(config),
         *_check_web(config.web),
         *_check_names(config.links),
+        *_check_portability(config.portability),
         *_check_diameter(config),
         *(
             problem
@@ -446,6 +475,24 @@ def _check_names(links: list[Link]) -> Iterator[str]:
             if value in seen and (attribute == "name" or link.password_hash):
                 yield f"links[{place}].{attribute}: {value!r} is used twice"
             seen.add(value)
+
+
+def _check_portability(portability: Portability) -> Iterator[str]:
+    try:
+        hours = parse_hours(portability.business_hours)
+        if hours.begin >= hours.end:
+            yield "portability.business_hours: must end on the day they begin"
+    except BadHours as error:
+        yield f"portability.business_hours: {error}"
+    if portability.pin_days < 1:
+        yield "portability.pin_days: must be at least 1"
+    for attribute in ("name", "login"):
+        values = [getattr(operator, attribute) for operator in portability.operators]
+        for place, value in enumerate(values):
+            if not value or value in values[:place]:
+                yield f"portability.operators[{place}].{attribute}: {value!r} is empty, or used twice"
+    for place, operator in enumerate(portability.operators):
+        yield from _check_hash(operator.password_hash, f"portability.operators[{place}]")
 
 
 def _check_link(link: Link, place: str) -> Iterator[str]:

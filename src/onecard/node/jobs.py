@@ -22,6 +22,7 @@ from onecard.lines.actions import refuse_expired_applications, release_numbers
 from onecard.node.config import Config
 from onecard.node.name import NodeName
 from onecard.node.notices import NoticeTeller
+from onecard.portability.store import list_late_ports
 from onecard.values.gate import Gates, GatesAt
 from onecard.web.sessions import tidy_sessions
 from onecard.web.throttle import tidy_attempts
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 3.0
 LOOKED_AT_MOST = 10_000
+LATE_PORTS_TOLD_EVERY = timedelta(hours=1)
 NOTICES_AGE = timedelta(days=90)
 SESSIONS_AGE = timedelta(days=2)
 """How long a session that is over can still answer a repeat of its last request."""
@@ -77,6 +79,7 @@ class Jobs:
         self._gates_told: Gates | None = None
         self._looked_at: set[int] = set()
         self._tidied_on: date | None = None
+        self._told_late_at: datetime | None = None
 
     def look_at(self, account_id: int) -> None:
         """An account was topped up, or given an allowance: is it still low?"""
@@ -107,6 +110,7 @@ class Jobs:
             await borrowed.execute("DELETE FROM change WHERE at < $1", now - CHANGES_AGE)
             await self._look_at_accounts(borrowed, now)
             await self._tidy_daily(borrowed, now)
+            await self._tell_late_ports(borrowed, now)
         for part in self._parts:
             await self._move_on(part, now)
         await self._teller.tell_due()
@@ -154,6 +158,17 @@ class Jobs:
         await tidy_sessions(borrowed, now)
         await tidy_attempts(borrowed, now)
         self._tidied_on = now.date()
+
+    async def _tell_late_ports(self, borrowed: Connection, now: datetime) -> None:
+        """Raise the alarm, hourly, while a number is not with its new operator in time."""
+        if self._told_late_at is not None and now - self._told_late_at < LATE_PORTS_TOLD_EVERY:
+            return
+        late = await list_late_ports(borrowed, now)
+        if late:
+            log.warning(
+                "port-outs are late: see `onecard port list --late`", ports=[port.id for port in late]
+            )
+        self._told_late_at = now
 
     async def _tell_status(self, borrowed: Connection) -> None:
         now = self._exchange.clock.now()

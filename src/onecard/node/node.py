@@ -22,6 +22,7 @@ from onecard.charging.allowances import list_text_allowances
 from onecard.database.migrations import pending
 from onecard.database.pool import Connection, Database, Pool, connection
 from onecard.gateways.http.app import make_app
+from onecard.gateways.http.portability import PortRoutes
 from onecard.gateways.http.server import TlsFiles, serve_http
 from onecard.gateways.nchf.notify import Notifier
 from onecard.gateways.nchf.server import mount
@@ -44,6 +45,7 @@ from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
 from onecard.node.name import NodeName
 from onecard.node.nchf import make_nchf
+from onecard.node.ports import load_port_terms
 from onecard.node.vouchers import VoucherDesk
 from onecard.node.web import make_pages, make_site, run_web
 from onecard.sealing.body_keys import BodyKeys
@@ -128,7 +130,8 @@ async def run_node(
         jobs.on_amendment.append(partial(_notify_all, notifier, control))
         jobs.on_stage.append(notifier.abort)
         nchf = make_nchf(config.charging, control, notifier, master, clock)
-        app = make_app(database.pool, links, routes, check, clock, gatekeeper.at, [mount(nchf)])
+        ports = PortRoutes(config.portability.operators, master, partial(load_port_terms, config=config))
+        app = make_app(database.pool, links, routes, check, clock, gatekeeper.at, ports, [mount(nchf)])
         http_tls = None
         web_address = await stack.enter_async_context(serve_http(app, *parse_address(config.http.listen)))
         if config.http.tls is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +14,9 @@ from litestar.params import FromPath, JSONBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from onecard.database.pool import DatabaseUnavailable, Pool, connection
+from onecard.gateways.http.credentials import read_credentials
 from onecard.gateways.http.metrics import registry_of
+from onecard.gateways.http.portability import ROUTES, PortRoutes
 from onecard.gateways.smpp.link import Link
 from onecard.lines.actions import decide_on_application
 from onecard.lines.model import Application, ApplicationState, LineRefusal, Verification
@@ -52,11 +52,12 @@ def make_app(
     passwords: PasswordCheck,
     clock: Clock,
     gates: GatesAt,
+    ports: PortRoutes,
     mounted: Sequence[ASGIRouteHandler] = (),
 ) -> Litestar:
     """The application for one node; `mounted` are applications that read and write ASGI themselves."""
     return Litestar(
-        [health, metrics, post_outcome, *mounted],
+        [health, metrics, post_outcome, *ROUTES, *mounted],
         state=State(
             {
                 "pool": pool,
@@ -65,6 +66,7 @@ def make_app(
                 "passwords": passwords,
                 "clock": clock,
                 "gates": gates,
+                "ports": ports,
                 "registry": registry_of(links),
             }
         ),
@@ -108,7 +110,7 @@ async def post_outcome(
 
 async def _authenticate(request: Request[Any, Any, State], state: State) -> Link:
     """HTTP Basic with the system_id and password of a link of role home (RFC 7617)."""
-    system_id, password = _credentials(request.headers.get("authorization", ""))
+    system_id, password = read_credentials(request.headers.get("authorization", ""))
     link: Link | None = next(
         (link for link in state.links.values() if link.settings.system_id == system_id), None
     )
@@ -124,17 +126,6 @@ async def _authenticate(request: Request[Any, Any, State], state: State) -> Link
             headers={"www-authenticate": 'Basic realm="onecard"'},
         )
     return link
-
-
-def _credentials(header: str) -> tuple[str, str]:
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        system_id, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return system_id, password
 
 
 async def _find_theirs(state: State, link: Link, application_id: int) -> Application:
