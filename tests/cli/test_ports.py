@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from cli.orders import start_order
 from cli.terminal import CANADIAN, CHINESE, Terminal
+from onecard.values.clock import MovedClock
 
 LINK = """
 [[links]]
@@ -31,7 +35,7 @@ def test_a_number_is_taken_elsewhere_by_pin(terminal: Terminal) -> None:
     assert (port["state"], port["proof"], port["ends_too"]) == ("requested", "pin", [CHINESE])
     name = str(port["port"])
     assert f"with it {CHINESE}" in terminal.tell(*REQUEST, "--pin", issued["pin"])
-    assert "taken to another operator" in terminal.fail("card", "end", CANADIAN)
+    assert "taken to another operator" in terminal.fail("card", "end", CANADIAN, "--yes")
     assert "was not started" in terminal.fail("port", "complete", name)
     assert terminal.ask("port", "start", name)["state"] == "pending"
     assert terminal.ask("port", "list", "--state", "pending")["ports"][0]["port"] == port["port"]
@@ -78,13 +82,16 @@ def test_numbers_wait_for_the_order_and_for_legal_holds(terminal: Terminal) -> N
 def test_a_list_of_numbers_is_written_for_their_holder(terminal: Terminal) -> None:
     config = terminal.directory / "onecard.toml"
     config.write_text(config.read_text(encoding="utf-8") + LINK, encoding="utf-8")
-    terminal.write("end.toml", PLAN)
-    approve_and_start(terminal, "end.toml")
-    listed = terminal.ask("number", "return", "us-host", "--file", "back.csv")
+    clock = MovedClock(datetime(2021, 8, 9, tzinfo=UTC))
+    later = replace(terminal, clock=clock)
+    start_order(later)
+    clock.move_to(datetime(2022, 6, 30, tzinfo=UTC))
+    listed = later.ask("number", "return", "us-host", "--file", "back.csv")
     assert listed["count"] == 5
     with Path(terminal.directory / "back.csv").open(encoding="ascii", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["msisdn"] == CANADIAN
-    assert terminal.ask("number", "return", "--confirm", str(listed["list"]))["confirmed_by"]
-    assert len(terminal.ask("number", "list", "--state", "returned")["numbers"]) == 5
-    assert terminal.ask("number", "account")["is_balanced"]
+    assert "nobody uses" in later.fail("number", "return", "us-host", "--file", "again.csv")
+    assert later.ask("number", "return", "--confirm", str(listed["list"]))["confirmed_by"]
+    assert len(later.ask("number", "list", "--state", "returned")["numbers"]) == 5
+    assert later.ask("number", "account")["is_balanced"]

@@ -95,6 +95,10 @@ async def _leave(_: CardEntry) -> None:
     """Activation is not what these tests are about."""
 
 
+async def _no_port_pin(_: CardEntry) -> str:
+    raise AssertionError("nobody asks for one here")
+
+
 async def make_place(pool: Pool, cable: Cable, database: Database, card: Card, patience: timedelta) -> Place:
     clock = MovedClock(shop.AT + timedelta(days=2))
     directory = Directory(partial(_load_card, pool))
@@ -103,6 +107,14 @@ async def make_place(pool: Pool, cable: Cable, database: Database, card: Card, p
         setting = Setting("12583", ROUTES, await load_tariff(borrowed))
         primary = await borrowed.fetchval("SELECT msisdn FROM line WHERE slot = 0")
     vouchers = VoucherDesk(pool, shop.MASTER, clock, gates=Gatekeeper().at, service_code="12583")
+    desk = CommandDesk(
+        pool,
+        directory,
+        clock,
+        redeem=vouchers.redeem,
+        issue_port_pin=_no_port_pin,
+        service_code="12583",
+    )
     acceptor = TextAcceptor(
         pool,
         PARTS,
@@ -112,7 +124,7 @@ async def make_place(pool: Pool, cable: Cable, database: Database, card: Card, p
         body_keys=keys,
         clock=clock,
         gates=Gatekeeper().at,
-        obey=CommandDesk(pool, directory, clock, redeem=vouchers.redeem, service_code="12583").obey,
+        obey=desk.obey,
         activate=_leave,
         limits=TextLimits(patience=patience),
     )

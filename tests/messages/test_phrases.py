@@ -20,6 +20,7 @@ WIDEST = {
     "state": "inactive",
     "slot": 3,
     "code": "12583123",
+    "pin": "12345678",
     "far": "12583200447911123456",
     "plan": "Bridge Plus",
     "day": "2026-12-31",

@@ -26,16 +26,28 @@ Redeem = Callable[[CardEntry, str], Awaitable[str]]
 """Tops up the card's account by the voucher of a PIN; returns the answer in the subscriber's language."""
 
 
+IssuePortPin = Callable[[CardEntry], Awaitable[str]]
+"""Gives the card a PIN to take its numbers along with; returns the answer in the subscriber's language."""
+
+
 class CommandDesk:
     """Carries out what subscribers ask for by text."""
 
     def __init__(
-        self, pool: Pool, directory: Directory, clock: Clock, *, redeem: Redeem, service_code: str
+        self,
+        pool: Pool,
+        directory: Directory,
+        clock: Clock,
+        *,
+        redeem: Redeem,
+        issue_port_pin: IssuePortPin,
+        service_code: str,
     ) -> None:
         self._pool = pool
         self._directory = directory
         self._clock = clock
         self._redeem = redeem
+        self._issue_port_pin = issue_port_pin
         self._service_code = service_code
 
     async def obey(self, entry: CardEntry, content: Content) -> str:
@@ -52,6 +64,8 @@ class CommandDesk:
             case CommandKind.TOP_UP:
                 assert command.pin is not None
                 return await self._redeem(entry, command.pin)
+            case CommandKind.PORT_PIN:
+                return await self._issue_port_pin(entry)
             case CommandKind.HELP:
                 return say(Phrase.HELP, language, code=self._service_code)
             case CommandKind.LINE_ON | CommandKind.LINE_OFF:

@@ -40,6 +40,8 @@ class Phrase(Enum):
     VOUCHER_LOCKED = "voucher_locked"
     VOUCHER_NO_ACCOUNT = "voucher_no_account"
     TOP_UPS_ENDED = "top_ups_ended"
+    PORT_PIN = "port_pin"
+    PORT_OUTS_ENDED = "port_outs_ended"
     LOW_BALANCE = "low_balance"
     ALLOWANCE_USED = "allowance_used"
     ALLOWANCE_USED_UP = "allowance_used_up"
@@ -182,6 +184,18 @@ WORDS: dict[Phrase, dict[Language, str]] = {
         FR: "Les recharges ont pris fin. Rien n'a été ajouté. Veuillez garder votre bon.",
         HANS: "充值业务已停止，未充值，请保留充值卡。",
         HANT: "增值服務已停止，未增值，請保留增值券。",
+    },
+    Phrase.PORT_PIN: {
+        EN: "PIN to take your numbers along: {pin}. Tell it to your new operator only. Good until {day}.",
+        FR: "NIP pour transférer vos numéros : {pin}. À donner à votre nouvel opérateur seulement. Jusqu'au {day}.",
+        HANS: "携号转网授权码：{pin}，有效期至{day}。请仅告知您的新运营商。",
+        HANT: "攜號轉網授權碼：{pin}，有效期至{day}。請只告知您的新電訊商。",
+    },
+    Phrase.PORT_OUTS_ENDED: {
+        EN: "Numbers can no longer be taken to another operator.",
+        FR: "Les numéros ne peuvent plus être transférés.",
+        HANS: "携号转网业务已停止。",
+        HANT: "攜號轉網服務已停止。",
     },
     Phrase.LOW_BALANCE: {
         EN: "Your balance is low: {amount}. Please top up.",

@@ -33,6 +33,8 @@ class CommandKind(Enum):
     LINE_ON = "line_on"
     LINE_OFF = "line_off"
     TOP_UP = "top_up"
+    PORT_PIN = "port_pin"
+    """What the operator asks for that a number is to be taken to."""
     HELP = "help"
 
 
@@ -98,6 +100,7 @@ _WORDS = {
         "增值",
         "加值",
     },
+    CommandKind.PORT_PIN: {"port", "portage", "porter", "携号转网", "携转", "攜號轉網", "攜碼", "轉台"},
     CommandKind.HELP: {"help", "aide", "帮助", "幫助", "?", "h"},
 }
 _ABOUT_A_LINE = re.compile(
@@ -111,7 +114,7 @@ _TOP_UP = re.compile(
 def read_command(text: str) -> Command | None:
     """Read a command in any of the languages, whatever its case, accents and width; None if it is none."""
     words = _plain(text)
-    for kind in (CommandKind.BALANCE, CommandKind.LINES, CommandKind.HELP):
+    for kind in (CommandKind.BALANCE, CommandKind.LINES, CommandKind.PORT_PIN, CommandKind.HELP):
         if words in _WORDS[kind]:
             return Command(kind)
     top_up = _TOP_UP.fullmatch(words)

@@ -45,7 +45,7 @@ from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
 from onecard.node.name import NodeName
 from onecard.node.nchf import make_nchf
-from onecard.node.ports import load_port_terms
+from onecard.node.ports import PortPinDesk, load_port_terms
 from onecard.node.vouchers import VoucherDesk
 from onecard.node.web import make_pages, make_site, run_web
 from onecard.sealing.body_keys import BodyKeys
@@ -239,7 +239,15 @@ async def _assemble(
     queues = Queues(config.node, most=config.texts.queue_most)
     service_code = config.operator.service_code
     vouchers = VoucherDesk(pool, master, clock, gates=gatekeeper.at, service_code=service_code)
-    desk = CommandDesk(pool, directory, clock, redeem=vouchers.redeem, service_code=service_code)
+    ports = PortPinDesk(pool, master, clock, gates=gatekeeper.at, config=config)
+    desk = CommandDesk(
+        pool,
+        directory,
+        clock,
+        redeem=vouchers.redeem,
+        issue_port_pin=ports.issue,
+        service_code=service_code,
+    )
     limits = TextLimits(validity_most=timedelta(hours=config.texts.validity_hours))
     acceptor = TextAcceptor(
         pool,
