@@ -187,13 +187,13 @@ WORDS: dict[Phrase, dict[Language, str]] = {
     },
     Phrase.PORT_PIN: {
         EN: "PIN to take your numbers along: {pin}. Tell it to your new operator only. Good until {day}.",
-        FR: "NIP pour transférer vos numéros : {pin}. À donner à votre nouvel opérateur seulement. Jusqu'au {day}.",
+        FR: "NIP pour transférer vos numéros : {pin}. Ne le donnez qu'à votre nouvel opérateur. Jusqu'au {day}.",
         HANS: "携号转网授权码：{pin}，有效期至{day}。请仅告知您的新运营商。",
         HANT: "攜號轉網授權碼：{pin}，有效期至{day}。請只告知您的新電訊商。",
     },
     Phrase.PORT_OUTS_ENDED: {
         EN: "Numbers can no longer be taken to another operator.",
-        FR: "Les numéros ne peuvent plus être transférés.",
+        FR: "Les transferts de numéros ont pris fin.",
         HANS: "携号转网业务已停止。",
         HANT: "攜號轉網服務已停止。",
     },
