@@ -38,11 +38,8 @@ from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.options import Options
 from onecard.cli.show import Answer, Table, say_time
-from onecard.lines.rules import default_time_zone
-from onecard.lines.store import find_line_of_number
-from onecard.switching.dialling import read_destination, read_sender
+from onecard.switching.enquiry import read_use
 from onecard.values.money import Currency, Money, format_micros, parse_currency
-from onecard.values.phone import E164, country_of, parse_number
 from onecard.values.table import BadTable
 
 NOW = "now"
@@ -192,7 +189,9 @@ async def price(
     instant = _parse_instant(at) or desk.at
     money = parse_currency(currency) if currency else desk.config.operator.money
     tariff = await load_tariff(desk.connection)
-    use = await _read_use(desk, usage, money, line, far)
+    if (usage is UsageKind.DATA) is bool(far):
+        raise Misuse("a text or a call has a far end, data has none")
+    use = await read_use(desk.connection, usage, money, line, far)
     use = msgspec.structs.replace(use, zone=zone or zone_of(tariff, money, network, instant))
     listed = find_rate(tariff, use, instant)
     if listed is None:
@@ -231,26 +230,6 @@ def _read_units(usage: UsageKind, segments: int | None, seconds: int | None, oct
         raise Misuse(f"{usage} is counted by {option}, not by {wrong[0]}")
     value = given[option]
     return units if value is None else value
-
-
-async def _read_use(desk: Desk, usage: UsageKind, currency: Currency, number: str, far: str) -> Use:
-    """The use of a line: of a line that there is with its own time zone, else with that of its number."""
-    msisdn = parse_number(number)
-    country = country_of(msisdn)
-    if country is None:
-        raise Failure("bad_input", f"{msisdn} is not a number of any country's plan")
-    if (usage is UsageKind.DATA) is bool(far):
-        raise Misuse("a text or a call has a far end, data has none")
-    if usage is UsageKind.CALL_IN:
-        far = read_sender(far, country)
-    elif far:
-        far = read_destination(far, country)
-    return Use(usage, currency, country, await _find_time_zone(desk, msisdn), far)
-
-
-async def _find_time_zone(desk: Desk, msisdn: E164) -> str:
-    line = await find_line_of_number(desk.connection, msisdn)
-    return line.time_zone if line else default_time_zone(msisdn)
 
 
 def _is_toml(file: Path) -> bool:

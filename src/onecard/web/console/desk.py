@@ -19,6 +19,7 @@ from onecard.staff.model import Permission, Staff
 from onecard.staff.rules import may
 from onecard.staff.store import find_staff
 from onecard.values.gate import Closed, Gates
+from onecard.values.money import Money
 from onecard.web.console.sentences import say_closed, say_refusal
 from onecard.web.given import GivenLayout, GivenSite, GivenVisit
 from onecard.web.layout import Layout, Page
@@ -61,8 +62,6 @@ ROOMS = (
     Room("/console/prices", "console.prices", Permission.SEE_PRICES),
     Room("/console/links", "console.links", Permission.SEE_LINKS),
     Room("/console/traces", "console.traces", Permission.SEE_TRACES),
-    Room("/console/refunds", "console.refunds", Permission.SEE_REFUNDS),
-    Room("/console/winddown", "console.winddown", Permission.SEE_WINDDOWN),
     Room("/console/audit", "console.audit", Permission.SEE_AUDIT),
     Room("/console/exports", "console.exports", Permission.EXPORT),
     Room("/console/staff", "console.staff", Permission.MANAGE_STAFF),
@@ -114,6 +113,7 @@ class Desk:
             "may": self.may,
             "P": Permission,
             "stamp": self.stamp,
+            "money": Money,
             "rooms": [room for room in ROOMS if self.may(room.permission)],
         }
 

@@ -25,3 +25,7 @@ class Lately(Generic[T]):
             if self._known is None or not timedelta(0) <= now - self._known[0] < self._keep:
                 self._known = (now, await self._read(now))
             return self._known[1]
+
+    def forget(self) -> None:
+        """Read anew when next asked: this node has just changed it."""
+        self._known = None

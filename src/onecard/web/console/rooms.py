@@ -9,18 +9,47 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from onecard.sealing.passwords import PasswordCheck
-from onecard.web.console import audit, me, overview, signin
+from onecard.web.console import (
+    applications,
+    audit,
+    exports,
+    links,
+    me,
+    overview,
+    prices,
+    signin,
+    stock,
+    subscribers,
+    team,
+    traces,
+)
 from onecard.web.console.desk import Forbidden, NotSignedIn, open_desk, say_forbidden, send_to_sign_in
 from onecard.web.site import Site
 
 PUBLIC_ROUTES: Sequence[HTTPRouteHandler] = signin.PUBLIC_ROUTES
-ROUTES: Sequence[HTTPRouteHandler] = (*signin.ROUTES, *me.ROUTES, *overview.ROUTES, *audit.ROUTES)
+ROUTES: Sequence[HTTPRouteHandler] = (
+    *signin.ROUTES,
+    *me.ROUTES,
+    *overview.ROUTES,
+    *subscribers.ROUTES,
+    *applications.ROUTES,
+    *stock.ROUTES,
+    *prices.ROUTES,
+    *links.ROUTES,
+    *traces.ROUTES,
+    *audit.ROUTES,
+    *exports.ROUTES,
+    *team.ROUTES,
+)
 """Each says by `opt` which permission it takes."""
 
 
 def make_console(site: Site) -> Router:
     """The console of one node."""
     figures = overview.keep_figures(site.pool)
+    counts = stock.keep_counts(site.pool)
+    tariff = prices.keep_tariff(site.pool)
+    throughput = links.keep_throughput(site.pool)
     check = PasswordCheck()
     return Router(
         "/",
@@ -28,6 +57,9 @@ def make_console(site: Site) -> Router:
         dependencies={
             "desk": Provide(open_desk),
             "figures": Provide(lambda: figures, sync_to_thread=False),
+            "counts": Provide(lambda: counts, sync_to_thread=False),
+            "tariff": Provide(lambda: tariff, sync_to_thread=False),
+            "throughput": Provide(lambda: throughput, sync_to_thread=False),
             "check": Provide(lambda: check, sync_to_thread=False),
         },
         exception_handlers={NotSignedIn: send_to_sign_in, Forbidden: say_forbidden},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -482,3 +482,59 @@ async def list_audit(
     sql = order_by(LIST_AUDIT_BY[by] if by else LIST_AUDIT, is_descending=is_descending)
     rows = await connection.fetch(sql, from_id, _READ_MOST, *([value] if by else []))
     return [AuditRecord(**row) for row in rows]
+
+
+# Exports
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A table that is exported whole: a statement that reads it by its key, a page after a page."""
+
+    title: str
+    columns: Sequence[str]
+    sql: str
+
+
+EXPORTS = {
+    "numbers": Export(
+        "Numbers and where each is",
+        ("msisdn", "country", "state", "until", "card_id", "imported_at"),
+        """SELECT msisdn, country, state, until, card_id, imported_at FROM number ORDER BY msisdn""",
+    ),
+    "sims": Export(
+        "SIM cards",
+        ("iccid", "imsi", "state", "card_id", "imported_at"),
+        """SELECT iccid, imsi, state, card_id, imported_at FROM sim ORDER BY iccid""",
+    ),
+    "applications": Export(
+        "Applications and what was decided",
+        ("id", "card_id", "country", "msisdn", "state", "reason", "applied_at", "decided_at", "decided_by"),
+        """SELECT id, card_id, country, msisdn, state, reason, applied_at, decided_at, decided_by
+           FROM application ORDER BY part, id""",
+    ),
+    "balances": Export(
+        "Balances by subscriber, in micros",
+        ("subscriber", "account", "currency", "available_micros", "held_micros", "opened_at", "closed_at"),
+        """SELECT s.id, a.id, a.currency, a.available, a.held, a.opened_at, a.closed_at
+           FROM subscriber s JOIN account a ON a.part = s.part AND a.id = s.account_id ORDER BY s.part, s.id""",
+    ),
+    "audit": Export(
+        "The audit record",
+        ("id", "at", "actor", "action", "subject", "detail"),
+        """SELECT id, at, actor, action, subject, detail::text FROM audit ORDER BY id""",
+    ),
+}
+"""By the name of the file."""
+
+
+async def stream(connection: Connection, export: Export) -> AsyncIterator[list[str]]:
+    """The rows of an export, by a cursor: a bounded number in memory. Within a transaction."""
+    async for row in connection.cursor(export.sql, prefetch=1000):
+        yield [_cell(value) for value in row]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
