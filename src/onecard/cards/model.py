@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from onecard.values.card import Iccid, Imsi
+from onecard.values.money import Money
 
 
 class CardState(Enum):
@@ -36,6 +37,16 @@ class Card:
     iccid: Iccid
     imsi: Imsi
     state: CardState
+
+
+@dataclass(frozen=True, slots=True)
+class CardPayment:
+    """What was paid for a card, how, and the payer's own reference."""
+
+    amount: Money
+    method: str
+    """``cash``, or the name of the payment provider that took it."""
+    reference: str
 
 
 class CardRefusal(Enum):

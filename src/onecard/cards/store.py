@@ -7,9 +7,10 @@ from datetime import datetime
 
 import asyncpg
 
-from onecard.cards.model import Card, CardState, StockItem
+from onecard.cards.model import Card, CardPayment, CardState, StockItem
 from onecard.database.pool import Connection
 from onecard.values.card import Iccid, Imsi
+from onecard.values.money import Currency, Money
 
 _CARD = "SELECT part, id, subscriber_id, account_id, iccid, imsi, state FROM card"
 
@@ -33,6 +34,11 @@ FIND_BY_IMSI = "SELECT part, card_id FROM sim WHERE imsi = $1 AND state = 'sold'
 INSERT_CARD = """
 INSERT INTO card (part, id, subscriber_id, account_id, iccid, imsi, state, sold_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"""
+INSERT_PAYMENT = """
+INSERT INTO card_payment (part, card_id, paid_micros, currency, method, reference, paid_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+FIND_PAYMENT = """
+SELECT paid_micros, currency, method, reference FROM card_payment WHERE part = $1 AND card_id = $2"""
 FIND_CARD = f"{_CARD} WHERE part = $1 AND id = $2"
 LOCK_CARD = f"{FIND_CARD} FOR UPDATE"
 LIST_CARDS = f"{_CARD} WHERE (part, id) > ($1, $2) ORDER BY part, id LIMIT $3"
@@ -100,6 +106,26 @@ async def insert_card(connection: Connection, card: Card, at: datetime) -> None:
         card.state.value,
         at,
     )
+
+
+async def insert_payment(connection: Connection, card: Card, payment: CardPayment, at: datetime) -> None:
+    """Note what was paid for a card."""
+    await connection.execute(
+        INSERT_PAYMENT,
+        card.part,
+        card.id,
+        payment.amount.micros,
+        payment.amount.currency,
+        payment.method,
+        payment.reference,
+        at,
+    )
+
+
+async def find_payment(connection: Connection, part: int, card_id: int) -> CardPayment | None:
+    """What was paid for a card, if it was written down."""
+    row = await connection.fetchrow(FIND_PAYMENT, part, card_id)
+    return None if row is None else CardPayment(Money(row[0], Currency(row[1])), row[2], row[3])
 
 
 async def find_card(connection: Connection, part: int, card_id: int) -> Card | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from onecard.cards import store as cards
 from onecard.cards.actions import choose_sim, lock_live_card, record
-from onecard.cards.model import Card, CardRefusal, CardState, StockItem
+from onecard.cards.model import Card, CardPayment, CardRefusal, CardState, StockItem
 from onecard.database.pool import Connection
 from onecard.lines import store as lines
 from onecard.lines.actions import close_line, open_line, refuse_applications_of_ended_card
@@ -37,10 +37,12 @@ async def sell_card(
     country: Country,
     msisdn: E164 | None = None,
     iccid: Iccid | None = None,
+    payment: CardPayment | None = None,
 ) -> Card | CardRefusal | Closed:
     """Sell a card to a subscriber we know, whose account pays for it too.
 
     The primary number is `msisdn`, or the next free one of the country; the SIM is `iccid`, or the next one.
+    What was paid for the card is kept: it is paid back the same way if the card becomes void before it is used.
     """
     if closed := gates.find_closed(Capability.SALE):
         return closed
@@ -51,7 +53,7 @@ async def sell_card(
         goods = await _choose(connection, country, msisdn, iccid)
         if isinstance(goods, CardRefusal):
             return goods
-        return await _sell(connection, at, actor, subscriber, *goods)
+        return await _sell(connection, at, actor, subscriber, *goods, payment)
 
 
 async def sell_card_to_newcomer(
@@ -67,8 +69,9 @@ async def sell_card_to_newcomer(
     country: Country,
     msisdn: E164 | None = None,
     iccid: Iccid | None = None,
+    payment: CardPayment | None = None,
 ) -> Card | CardRefusal | Closed:
-    """Sell a card to somebody new, with an account of `currency`. Number and SIM as in `sell_card`."""
+    """Sell a card to somebody new, with an account of `currency`. Number, SIM and payment as in `sell_card`."""
     if closed := gates.find_closed(Capability.SALE):
         return closed
     async with connection.transaction():
@@ -84,7 +87,7 @@ async def sell_card_to_newcomer(
             language=language,
             currency=currency,
         )
-        return await _sell(connection, at, actor, subscriber, *goods)
+        return await _sell(connection, at, actor, subscriber, *goods, payment)
 
 
 async def _choose(
@@ -100,7 +103,13 @@ async def _choose(
 
 
 async def _sell(
-    connection: Connection, at: datetime, actor: str, subscriber: Subscriber, sim: StockItem, number: Number
+    connection: Connection,
+    at: datetime,
+    actor: str,
+    subscriber: Subscriber,
+    sim: StockItem,
+    number: Number,
+    payment: CardPayment | None,
 ) -> Card:
     card = Card(
         part=subscriber.part,
@@ -113,6 +122,8 @@ async def _sell(
     )
     await cards.give_sim(connection, sim.iccid, card.part, card.id)
     await cards.insert_card(connection, card, at)
+    if payment is not None:
+        await cards.insert_payment(connection, card, payment, at)
     await open_line(
         connection,
         at,
