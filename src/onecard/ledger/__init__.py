@@ -13,6 +13,7 @@ from onecard.ledger.actions import (
     post_all,
     post_group,
     post_one,
+    record_change,
     take_turn,
     top_up,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "post_all",
     "post_group",
     "post_one",
+    "record_change",
     "take_turn",
     "top_up",
 ]

@@ -197,6 +197,11 @@ async def _record_top_up(connection: Connection, at: datetime, actor: str, posti
     await store.record_change(connection, posting.account_id, at)
 
 
+async def record_change(connection: Connection, account_id: int, at: datetime) -> None:
+    """Tell every node that more is on an account than it may remember. Call it in the transaction that posts."""
+    await store.record_change(connection, account_id, at)
+
+
 async def is_topped_up(
     connection: Connection, part: int, account_id: int, event: str, kind: EntryKind = EntryKind.TOP_UP
 ) -> bool:

@@ -98,8 +98,11 @@ async def redeem(
     part: int,
     card_id: int,
     pin: str,
+    for_refund: bool = False,
 ) -> Redeemed | VoucherRefusal | Closed:
     """Top up the account of a card by a voucher, once and for all. A repeat for the same account adds nothing.
+
+    `for_refund`: where top-ups are closed, so that a voucher that was bought is paid back with the balance.
 
     A repeat is told what the first was told, also where the gate has closed in between. A PIN that no voucher has
     is counted: `guard.WRONG_MOST` of them lock the account for a while. Commit refusals, too.
@@ -118,7 +121,8 @@ async def redeem(
         if is_used_by(voucher, payer):
             account = await _get_account(connection, payer)
             return Redeemed(voucher.serial, voucher.face, account, is_repeated=True)
-        refusal = gates.find_closed(Capability.TOP_UP) or decide_redemption(voucher, payer, at)
+        gate = Capability.REFUND if for_refund else Capability.TOP_UP
+        refusal = gates.find_closed(gate) or decide_redemption(voucher, payer, at)
         return refusal or await _redeem(connection, at, actor, payer, voucher)
 
 

@@ -81,8 +81,8 @@ CREATE TABLE refund (
         AND (payment_method IS NULL OR sealed_payee IS NULL)),
     CHECK ((closed_at IS NOT NULL) = (state IN ('settled', 'rejected', 'cancelled')))
 ) WITH (fillfactor = 70);
-CREATE UNIQUE INDEX refund_open_is_single ON refund (part, account_id, value, (coalesce(payment_reference, '')))
-    WHERE closed_at IS NULL AND NOT reopened;
+CREATE UNIQUE INDEX refund_open_is_single ON refund (part, account_id, value)
+    WHERE closed_at IS NULL AND NOT reopened AND payment_reference IS NULL;  -- others are of a payment each
 CREATE INDEX refund_by_account ON refund (part, account_id, id);
 CREATE INDEX refund_approved ON refund (approved_at, part, id) WHERE state = 'approved' AND NOT is_frozen;
 

@@ -195,11 +195,19 @@ async def _repeat(
 async def hold_and_insert(
     connection: Connection, at: datetime, *, actor: str, part: int, new: Sequence[NewRefund]
 ) -> dict[UUID, Refund]:
-    """Write refunds of money that was seen to be available in this turn at the ledger; returns each by its event."""
+    """Write refunds of money that was seen to be available in this turn at the ledger, and hold it."""
+    refunds = await insert_held(connection, at, actor=actor, part=part, new=new)
+    await _post(connection, at, EntryKind.HOLD, [(one, -one.amount.micros) for one in refunds.values()])
+    return refunds
+
+
+async def insert_held(
+    connection: Connection, at: datetime, *, actor: str, part: int, new: Sequence[NewRefund]
+) -> dict[UUID, Refund]:
+    """Write refunds of money that is held for them in this transaction; returns each by its event."""
     if not new:
         return {}
     inserted = await store.insert_refunds(connection, part, new, at, actor)
-    await _post(connection, at, EntryKind.HOLD, [(one, -one.amount.micros) for one in inserted])
     await _note(connection, at, actor, part, "request", [(one, None) for one in inserted])
     event_of = {(one.account_id, one.value, one.payment): one.event_id for one in new}
     return {event_of[one.account_id, one.value, one.payment]: one for one in inserted}
