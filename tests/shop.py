@@ -47,19 +47,25 @@ def numbers(*, canadian: int = 0, chinese: int = 0) -> list[str]:
 
 
 async def open_shop(
-    connection: Connection, *, sims: int = 5, canadian: int = 5, chinese: int = 10, parts: int = 4
+    connection: Connection,
+    at: datetime = AT,
+    *,
+    sims: int = 5,
+    canadian: int = 5,
+    chinese: int = 10,
+    parts: int = 4,
 ) -> None:
     """Make the parts, and fill the stock and the pools."""
     await connection.executemany("INSERT INTO part VALUES ($1)", [(part,) for part in range(1, parts + 1)])
-    await import_stock(connection, AT, actor=STAFF, lines=stock(sims))
-    await import_numbers(connection, AT, actor=STAFF, lines=numbers(canadian=canadian, chinese=chinese))
+    await import_stock(connection, at, actor=STAFF, lines=stock(sims))
+    await import_numbers(connection, at, actor=STAFF, lines=numbers(canadian=canadian, chinese=chinese))
 
 
-async def sell(connection: Connection) -> Card:
+async def sell(connection: Connection, at: datetime = AT) -> Card:
     """Sell the next card, with the next Canadian number, to somebody new."""
     card = await sell_card_to_newcomer(
         connection,
-        AT,
+        at,
         actor=STAFF,
         gates=NO_ORDER,
         master=MASTER,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -164,12 +164,14 @@ async def stock_up(borrowed: Connection) -> None:
     assert isinstance(book, PriceBook), book
 
 
-async def sell_card_with_two_lines(borrowed: Connection, balance: str = "10.00") -> Card:
+async def sell_card_with_two_lines(
+    borrowed: Connection, balance: str = "10.00", at: datetime = shop.AT
+) -> Card:
     """A card with a Canadian primary and a Chinese secondary, topped up."""
-    card = await shop.sell(borrowed)
+    card = await shop.sell(borrowed, at)
     application = await apply_for_line(
         borrowed,
-        shop.AT,
+        at,
         actor=shop.STAFF,
         gates=NO_ORDER,
         part=card.part,
@@ -181,7 +183,7 @@ async def sell_card_with_two_lines(borrowed: Connection, balance: str = "10.00")
     assert isinstance(application, Application), application
     await decide_on_application(
         borrowed,
-        shop.AT,
+        at,
         actor=shop.STAFF,
         gates=NO_ORDER,
         part=card.part,
@@ -190,7 +192,7 @@ async def sell_card_with_two_lines(borrowed: Connection, balance: str = "10.00")
     )
     await top_up(
         borrowed,
-        shop.AT,
+        at,
         actor=shop.STAFF,
         part=card.part,
         account_id=card.account_id,

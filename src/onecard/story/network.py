@@ -14,6 +14,8 @@ from ipaddress import ip_address
 from onecard.gateways.diameter.codec import decode_message, encode_message
 from onecard.gateways.diameter.constants import ApplicationId, CommandCode, Flag, ResultCode
 from onecard.gateways.diameter.messages import (
+    AbortSessionAnswer,
+    AbortSessionRequest,
     Answer,
     CapabilitiesExchangeAnswer,
     CapabilitiesExchangeRequest,
@@ -35,7 +37,8 @@ PROXIABLE_REQUEST = Flag.REQUEST | Flag.PROXIABLE
 
 
 class Network:
-    """One connection to onecard. `on_asked_again` is told of a session that is to be authorised anew."""
+    """One connection to onecard. `on_asked_again` is told of a session that is to be authorised anew, `on_aborted` of
+    one that is to end."""
 
     def __init__(
         self,
@@ -43,11 +46,13 @@ class Network:
         writer: asyncio.StreamWriter,
         identity: tuple[str, str],
         on_asked_again: Callable[[str], None],
+        on_aborted: Callable[[str], None] | None = None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._host, self._realm = identity
         self._on_asked_again = on_asked_again
+        self._on_aborted = on_aborted
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._reading = asyncio.create_task(self._read())
@@ -118,6 +123,10 @@ class Network:
                 # More is to come: the session reports and asks anew (RFC 8506 section 5.5).
                 answer = ReAuthAnswer(body.session_id, ResultCode.LIMITED_SUCCESS, self._host, self._realm)
                 self._on_asked_again(body.session_id)
+            case AbortSessionRequest():
+                answer = AbortSessionAnswer(body.session_id, ResultCode.SUCCESS, self._host, self._realm)
+                if self._on_aborted is not None:
+                    self._on_aborted(body.session_id)
             case WatchdogRequest():
                 answer = WatchdogAnswer(ResultCode.SUCCESS, self._host, self._realm)
             case DisconnectRequest():
@@ -140,11 +149,15 @@ class Network:
 
 
 async def open_network(
-    host: str, port: int, identity: tuple[str, str], on_asked_again: Callable[[str], None]
+    host: str,
+    port: int,
+    identity: tuple[str, str],
+    on_asked_again: Callable[[str], None],
+    on_aborted: Callable[[str], None] | None = None,
 ) -> Network:
     """Connect, and be let in as the peer of this Origin-Host and Origin-Realm. Raises PeerRefused, OSError."""
     reader, writer = await asyncio.open_connection(host, port)
-    network = Network(reader, writer, identity, on_asked_again)
+    network = Network(reader, writer, identity, on_asked_again, on_aborted)
     try:
         await network.exchange_capabilities()
     except PeerRefused:

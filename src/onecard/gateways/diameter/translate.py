@@ -270,7 +270,7 @@ def write_answer(
         return CreditControlAnswer(result_code=code, check_balance_result=balance)
     if request.services:
         services = tuple(_service(request, grant, usage, settings) for grant in answer.grants)
-        return CreditControlAnswer(result_code=code, services=services, cost=cost)
+        return CreditControlAnswer(result_code=code, services=services, cost=cost, error_message=answer.stage)
     if not answer.grants:
         return CreditControlAnswer(result_code=code, cost=cost, error_message=answer.stage)
     [grant] = answer.grants
