@@ -25,6 +25,13 @@ def serve(options: Options) -> None:
     config = options.get_config()
     check_made(options)
     try:
-        uvloop.run(serve_node(config, directory=options.data, database_url=options.database_url))
+        uvloop.run(
+            serve_node(
+                config,
+                directory=options.data,
+                database_url=options.database_url,
+                clock=options.clock,
+            )
+        )
     except NotReady as error:
         raise Failure("not_ready", str(error)) from None

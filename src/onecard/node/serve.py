@@ -15,6 +15,7 @@ from onecard.database.pool import Database, open_pool
 from onecard.node.config import Config
 from onecard.node.node import run_node
 from onecard.sealing.keys import load_master_key
+from onecard.values.clock import Clock
 
 CONNECTIONS_MOST = 40
 """Three writers for each of four parts, the tail, upkeep, jobs, and look-ups beside them."""
@@ -28,14 +29,19 @@ def master_key_file(config: Config, directory: Path | None) -> Path:
     return data.with_name(f"{data.name}.master.key")
 
 
-async def serve(config: Config, *, directory: Path | None, database_url: str | None) -> None:
+async def serve(
+    config: Config, *, directory: Path | None, database_url: str | None, clock: Clock | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT; what was begun is finished before this returns.
 
     Raises NotReady, ConfigError, SealingError, DatabaseError, EmbeddedServerError.
     """
     with _stop_signals() as stopped:
         master = load_master_key(master_key_file(config, directory))
-        async with _open(database_url, directory) as database, run_node(config, database, master):
+        async with (
+            _open(database_url, directory) as database,
+            run_node(config, database, master, clock=clock),
+        ):
             _collect_seldom()
             await stopped.wait()
 

@@ -37,6 +37,7 @@ from onecard.story.wire import (
 )
 
 ONECARD = (sys.executable, "-c", "from onecard.cli import main; main()")
+ONECARD_AHEAD = (sys.executable, "-m", "onecard.cli.later")
 LATER = (sys.executable, "-m", "onecard.story.later")
 PARTNER = (sys.executable, "-m", "onecard.story.partner")
 TEXTS_KEPT_MOST = 1000
@@ -46,6 +47,11 @@ WAIT_SECONDS = 20.0
 START_SECONDS = 60.0
 STOP_SECONDS = 90.0
 COMMAND_SECONDS = 120.0
+ACTOR = "staff:demo"
+NOW = timedelta(0)
+"""The clock of a program is the machine's."""
+REFUSED = 1
+"""The exit code of a command that was refused."""
 
 O = TypeVar("O", bound=Outcome)  # noqa: E741
 T = TypeVar("T")
@@ -194,10 +200,10 @@ class _LogLine(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def start_node(place: Place) -> AsyncIterator[Node]:
+async def start_node(place: Place, ahead: timedelta = NOW) -> AsyncIterator[Node]:
     """Run `onecard serve`, with the database in the place; it is ended with the block, and the database with it."""
-    log = place.log_of("onecard-serve")
-    child = await _start((*ONECARD, *arguments_of(place), "serve", "--json"), log)
+    log = place.log_of("onecard-serve" if ahead == NOW else f"onecard-serve-{ahead.days}-days-later")
+    child = await _start((*_onecard(ahead), *arguments_of(place), "serve", "--json"), log)
     try:
         yield Node(await _wait_until_up(child, log), child, log)
     finally:
@@ -219,12 +225,33 @@ async def start_later_node(place: Place, ahead: timedelta) -> AsyncIterator[Node
         await stop(child)
 
 
-async def run_command(place: Place, *arguments: str) -> dict[str, Any]:
+async def run_command(
+    place: Place, *arguments: str, actor: str = ACTOR, ahead: timedelta = NOW
+) -> dict[str, Any]:
     """Run `onecard` as a person would, and return the JSON document that it answers. Raises ChildFailed.
 
     A command is short; when the story is ended meanwhile, it is let finish, so that it leaves nothing half done.
     """
-    running = asyncio.create_task(_run_command(place, arguments))
+    code, document = await _run_to_its_end(place, arguments, actor, ahead)
+    if code != 0:
+        raise ChildFailed(f"`onecard {' '.join(arguments[:2])}` ended with exit code {code}: {document}")
+    return document
+
+
+async def run_refused_command(
+    place: Place, *arguments: str, actor: str = ACTOR, ahead: timedelta = NOW
+) -> dict[str, Any]:
+    """Run `onecard` where it is to refuse; returns the error and the message. Raises ChildFailed if it does not."""
+    code, document = await _run_to_its_end(place, arguments, actor, ahead)
+    if code != REFUSED:
+        raise ChildFailed(f"`onecard {' '.join(arguments[:2])}` ended with exit code {code}: {document}")
+    return document
+
+
+async def _run_to_its_end(
+    place: Place, arguments: Sequence[str], actor: str, ahead: timedelta
+) -> tuple[int, dict[str, Any]]:
+    running = asyncio.create_task(_run_command(place, arguments, actor, ahead))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -232,11 +259,13 @@ async def run_command(place: Place, *arguments: str) -> dict[str, Any]:
         raise
 
 
-async def _run_command(place: Place, arguments: Sequence[str]) -> dict[str, Any]:
+async def _run_command(
+    place: Place, arguments: Sequence[str], actor: str, ahead: timedelta
+) -> tuple[int, dict[str, Any]]:
     with place.log_of("commands").open("ab") as log:
         child = await asyncio.create_subprocess_exec(
-            *ONECARD,
-            *arguments_of(place),
+            *_onecard(ahead),
+            *arguments_of(place, actor),
             *arguments,
             "--json",
             stdin=asyncio.subprocess.DEVNULL,
@@ -249,18 +278,21 @@ async def _run_command(place: Place, arguments: Sequence[str]) -> dict[str, Any]
         said, _ = await asyncio.wait_for(child.communicate(), COMMAND_SECONDS)
     finally:
         await stop(child, signal.SIGKILL)
-    if child.returncode != 0:
-        shown = " ".join(arguments[:2])
-        raise ChildFailed(
-            f"`onecard {shown}` ended with exit code {child.returncode}: {said.decode().strip()}"
-        )
-    document: dict[str, Any] = msgspec.json.decode(said)
-    return document
+    assert child.returncode is not None
+    try:
+        return child.returncode, msgspec.json.decode(said or b"{}", type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise ChildFailed(f"`onecard {' '.join(arguments[:2])}` answered {said.decode()!r}") from None
 
 
-def arguments_of(place: Place) -> tuple[str, ...]:
+def _onecard(ahead: timedelta) -> tuple[str, ...]:
+    """The command line, by the machine's clock or by one that is ahead of it."""
+    return ONECARD if ahead == NOW else (*ONECARD_AHEAD, str(int(ahead.total_seconds())))
+
+
+def arguments_of(place: Place, actor: str = ACTOR) -> tuple[str, ...]:
     """What every command is told of the place."""
-    return ("--config", str(place.configuration), "--data", str(place.root), "--actor", "staff:demo")
+    return ("--config", str(place.configuration), "--data", str(place.root), "--actor", actor)
 
 
 async def stop(child: Process, number: signal.Signals | None = None) -> int:

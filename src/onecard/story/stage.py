@@ -7,7 +7,8 @@ import http.client
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,7 +23,17 @@ from onecard.messages.model import Direction, TextState, Trace
 from onecard.messages.store import find_trace, list_traces
 from onecard.sealing.passwords import hash_password
 from onecard.story.act import Act, NotAsExpected
-from onecard.story.children import WAIT_SECONDS, Node, Partner, start_node, start_partner
+from onecard.story.children import (
+    ACTOR,
+    NOW,
+    WAIT_SECONDS,
+    Node,
+    Partner,
+    run_command,
+    run_refused_command,
+    start_node,
+    start_partner,
+)
 from onecard.story.place import SPARE_NETWORK, Place
 from onecard.story.wire import Listen, Listening
 from onecard.switching.model import LinkRole
@@ -71,7 +82,11 @@ class Stage:
     host_port: int
     exit_stack: AsyncExitStack
     """What is started later is put on it, and ends with the rest."""
+    ahead: timedelta = NOW
+    """How far the operator's clock is ahead of the machine's."""
     running: Node | None = None
+    running_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """Ends the node, and with it the database."""
     pool: Pool | None = None
     database_url: str = ""
     parts: tuple[int, ...] = ()
@@ -111,17 +126,26 @@ class Stage:
         assert self.pool is not None
         return self.pool
 
-    async def start_node(self) -> None:
-        """Run `onecard serve`, and look into its database beside it."""
-        self.running = await self.exit_stack.enter_async_context(start_node(self.place))
+    async def start_node(self, ahead: timedelta = NOW) -> None:
+        """Run `onecard serve`, in place of the one that runs, and look into its database beside it."""
+        await self.running_stack.aclose()
+        self.ahead = ahead
+        stack = self.running_stack = await self.exit_stack.enter_async_context(AsyncExitStack())
+        self.running = await stack.enter_async_context(start_node(self.place, ahead))
         self.database_url = (await attach(self.place.root)).dsn
-        self.pool = await self.exit_stack.enter_async_context(
-            open_pool(self.database_url, connections_most=2)
-        )
+        self.pool = await stack.enter_async_context(open_pool(self.database_url, connections_most=2))
         async with connection(self.pool) as borrowed:
             self.parts = tuple(
                 row["part"] for row in await borrowed.fetch("SELECT part FROM part ORDER BY part")
             )
+
+    async def run(self, *arguments: str, actor: str = ACTOR) -> dict[str, Any]:
+        """Run a command by the operator's clock. Raises ChildFailed."""
+        return await run_command(self.place, *arguments, actor=actor, ahead=self.ahead)
+
+    async def run_refused(self, *arguments: str, actor: str = ACTOR) -> dict[str, Any]:
+        """Run a command that is to be refused; returns the error and the message. Raises ChildFailed."""
+        return await run_refused_command(self.place, *arguments, actor=actor, ahead=self.ahead)
 
     async def bound_links(self) -> dict[str, int]:
         """How many sessions each link has, as the node's own health page says, once each has one."""
