@@ -22,7 +22,7 @@ from onecard.gateways.smpp.constants import CommandStatus
 from onecard.story.network import open_network
 from onecard.story.peers import PeerRefused, bind_esme
 from onecard.story.sessions import data_of_card, read_grant
-from onecard.story.steps import STORY
+from onecard.story.steps import BUSINESS, STORY
 
 ONECARD = (sys.executable, "-c", "from onecard.cli import main; main()")
 GIVE_UP_SECONDS = 120.0
@@ -116,7 +116,7 @@ async def test_what_is_held_can_be_bound_to_and_ends_with_sigterm(temporary: Pat
     child.send_signal(signal.SIGTERM)
     out, timeline = child.communicate(timeout=GIVE_UP_SECONDS)
     assert (child.returncode, out) == (0, ""), timeline
-    assert f"All {len(STORY)} steps verified" in timeline
+    assert f"All {len(BUSINESS)} steps verified" in timeline
     assert len(below) > len(held["links"])
     assert [process for process in below if lives(process)] == []
     with socket.socket() as probe:

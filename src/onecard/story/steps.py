@@ -14,16 +14,13 @@ import msgspec
 
 from onecard.cards.model import CardState
 from onecard.database.pool import connection
-from onecard.gateways.smpp.constants import CommandStatus, MessageState
-from onecard.gateways.smpp.receipts import parse_receipt
+from onecard.gateways.smpp.constants import CommandStatus
 from onecard.ledger.actions import check_ledger, list_entries
 from onecard.ledger.model import EntryKind
 from onecard.lines.store import find_card_with_lines
 from onecard.messages.model import Direction
 from onecard.story.act import Act
 from onecard.story.cast import (
-    BANK_NAME,
-    BANK_SENDER,
     BRITISH_FRIEND,
     CANADIAN_FRIEND,
     CHINESE_FRIEND,
@@ -34,13 +31,23 @@ from onecard.story.cast import (
     dial_from_line_1,
     write_spaced,
 )
-from onecard.story.children import Partner, run_command
-from onecard.story.place import CANADIAN_NUMBERS, CHINESE_NUMBERS, NETWORK, OUR_HOST, SIMS
+from onecard.story.children import run_command
+from onecard.story.exchange import (
+    bank_sends_code,
+    bind,
+    card_sends,
+    expect_answer,
+    join,
+    verify_accepted,
+    verify_refused,
+)
+from onecard.story.order_steps import cease_operations, end_sales, end_service, enter_order
+from onecard.story.place import CANADIAN_NUMBERS, CHINESE_NUMBERS, SIMS
 from onecard.story.plan_steps import renew_plan, subscribe_to_plan
 from onecard.story.stage import CAD, Stage, Subscriber, come_about, say_money
-from onecard.story.texts import from_card, in_parts, join_parts, status_name, to_number, words_of
+from onecard.story.texts import in_parts, join_parts, to_number, words_of
 from onecard.story.usage_steps import call_friend, sum_usage_micros, use_data
-from onecard.story.wire import Answered, BindTo, Bound, Joined, JoinPeer, Posted, PostOutcome, Send
+from onecard.story.wire import Answered, Posted, PostOutcome, Send
 from onecard.values.address import international, unknown
 from onecard.values.money import MICROS, parse_micros
 from onecard.values.phone import mask, parse_msisdn
@@ -76,9 +83,9 @@ async def open_business(stage: Stage, act: Act) -> None:
     act.say("staff", "onecard", "onecard serve")
     act.say("onecard", stage.host.name, f"bind_transceiver, system_id {stage.sign_ins['host'].system_id}")
     async with asyncio.TaskGroup() as group:
-        group.create_task(_bind(stage, act, stage.home, "home-cn"))
-        group.create_task(_bind(stage, act, stage.bank, "bank"))
-        group.create_task(_join(stage, act))
+        group.create_task(bind(stage, act, stage.home, "home-cn"))
+        group.create_task(bind(stage, act, stage.bank, "bank"))
+        group.create_task(join(stage, act))
         sims = group.create_task(_import(stage, act, "card", stage.place.sims))
         numbers = group.create_task(_import(stage, act, "number", stage.place.numbers))
         prices = group.create_task(
@@ -89,18 +96,6 @@ async def open_business(stage: Stage, act: Act) -> None:
     count = CANADIAN_NUMBERS + CHINESE_NUMBERS
     act.verify(f"{count} numbers in the pools", numbers.result()["imported"], count)
     act.verify("prices in effect", prices.result()["in_effect"], True)
-
-
-async def _bind(stage: Stage, act: Act, partner: Partner, link: str) -> None:
-    sign_in = stage.sign_ins[link]
-    address = stage.node.addresses.smpp_place
-    await partner.ask(BindTo(*address, sign_in.system_id, sign_in.password), Bound)
-    act.say(partner.name, "onecard", f"bind_transceiver, system_id {sign_in.system_id}")
-
-
-async def _join(stage: Stage, act: Act) -> None:
-    await stage.network.ask(JoinPeer(*stage.node.addresses.diameter_place, NETWORK), Joined)
-    act.say(stage.network.name, "onecard", f"CER of {NETWORK[0]}, let in by {OUR_HOST}")
 
 
 async def _import(stage: Stage, act: Act, group: str, file: Path, *options: str) -> dict[str, Any]:
@@ -165,32 +160,8 @@ async def top_up(stage: Stage, act: Act) -> None:
 
 async def receive_code(stage: Stage, act: Act) -> None:
     """The bank's code goes to the Chinese number, and arrives on the card in Canada."""
-    await _bank_sends_code(stage, act)
+    await bank_sends_code(stage, act)
     await stage.check_balance(act)
-
-
-async def _bank_sends_code(stage: Stage, act: Act) -> None:
-    words = f"【大江银行】您的验证码是{secrets.randbelow(900_000) + 100_000}，五分钟内有效，请勿告诉他人。"
-    sent = to_number(BANK_SENDER, stage.secondary, words, receipt=True)
-    answered = await stage.bank.ask(Send(sent), Answered)
-    act.say("bank", stage.secondary, words, "free", "your code, valid for five minutes")
-    _verify_accepted(act, answered)
-    came = await stage.host.next_text()
-    act.say("onecard", "card", f"the same words, sender {came.source.digits}")
-    act.verify("on the card as it was written", words_of(came), words)
-    act.verify("its sender unchanged", came.source, BANK_SENDER)
-    act.verify("through the primary number", came.destination, international(stage.primary))
-    await _bank_gets_receipt(stage, act, answered.message_id)
-
-
-async def _bank_gets_receipt(stage: Stage, act: Act, message_id: str) -> None:
-    receipt = parse_receipt(await stage.bank.next_text())
-    assert receipt is not None
-    act.say("onecard", "bank", f"receipt: {receipt.state.name.lower()}")
-    reported = (receipt.message_id, receipt.state)
-    act.verify("receipt back at the bank", reported, (message_id, MessageState.DELIVERED))
-    trace = await stage.trace_of(int(message_id))
-    await stage.check_trace(act, trace, stage.secondary, mask(BANK_NAME))
 
 
 async def answer_chinese_friend(stage: Stage, act: Act) -> None:
@@ -198,7 +169,7 @@ async def answer_chinese_friend(stage: Stage, act: Act) -> None:
     shown = await _friend_writes(stage, act, "小雨，好久不见！你在加拿大还好吗？", "how are you in Canada?")
     await stage.check_balance(Act(act.began_at_seconds))
     words = "一切都好！这个号码以后都能找到我。"
-    await _card_sends(stage, act, shown, words, gloss="all is well; this number will always reach me")
+    await card_sends(stage, act, shown, words, gloss="all is well; this number will always reach me")
     came = await stage.home.next_text()
     act.say("onecard", CHINESE_FRIEND, f"the same words, sender {came.source.dialled}", "0.10 CAD")
     act.verify("at the friend's as it was written", words_of(came), words)
@@ -212,7 +183,7 @@ async def _friend_writes(stage: Stage, act: Act, words: str, gloss: str) -> str:
     sent = to_number(international(CHINESE_FRIEND), stage.secondary, words)
     answered = await stage.home.ask(Send(sent), Answered)
     act.say(CHINESE_FRIEND, stage.secondary, words, "free", gloss)
-    _verify_accepted(act, answered)
+    verify_accepted(act, answered)
     came = await stage.host.next_text()
     act.say("onecard", "card", f"the same words, sender {write_spaced(came.source.digits)}")
     act.verify("on the card as it was written", words_of(came), words)
@@ -223,7 +194,7 @@ async def _friend_writes(stage: Stage, act: Act, words: str, gloss: str) -> str:
 async def text_from_primary(stage: Stage, act: Act) -> None:
     """Without the service code, the primary number is meant."""
     words = "Dinner at seven? I'll bring the moon cakes."
-    await _card_sends(stage, act, CANADIAN_FRIEND.removeprefix("+1"), words)
+    await card_sends(stage, act, CANADIAN_FRIEND.removeprefix("+1"), words)
     came = await stage.host.next_text()
     act.say("onecard", CANADIAN_FRIEND, f"the same words, sender {came.source.dialled}", "0.05 CAD")
     act.verify("at the friend's as it was written", words_of(came), words)
@@ -236,7 +207,7 @@ async def receive_long_text(stage: Stage, act: Act) -> None:
     """A long Chinese text comes in parts, and every part arrives as it was sent."""
     parts = in_parts(international(CHINESE_FRIEND), stage.secondary, LONG_TEXT, secrets.randbelow(256))
     for part in parts:
-        _verify_accepted(act, await stage.home.ask(Send(part), Answered))
+        verify_accepted(act, await stage.home.ask(Send(part), Answered))
     act.say(CHINESE_FRIEND, stage.secondary, LONG_TEXT, "free", "come to the party on Saturday, by video")
     came = [await stage.host.next_text() for _ in parts]
     shown = {message.source.digits for message in came}
@@ -260,8 +231,8 @@ async def switch_line_off(stage: Stage, act: Act) -> None:
         Send(to_number(international(CHINESE_FRIEND), stage.secondary, words)), Answered
     )
     act.say(CHINESE_FRIEND, stage.secondary, words, "refused", "are you there?")
-    _verify_refused(act, "the friend is refused", refused, CommandStatus.ESME_RX_P_APPN)
-    await _bank_sends_code(stage, act)
+    verify_refused(act, "the friend is refused", refused, CommandStatus.ESME_RX_P_APPN)
+    await bank_sends_code(stage, act)
     await _command(stage, act, "副号1开", f"副号1（{stage.secondary}）已开启。", "line 1 on", "it is on")
     await _friend_writes(stage, act, "现在收到了吗？", "and now?")
     await stage.check_balance(act)
@@ -270,15 +241,15 @@ async def switch_line_off(stage: Stage, act: Act) -> None:
 async def refuse_texts(stage: Stage, act: Act) -> None:
     """What the balance does not cover, and what is not served, is refused, not charged, and said."""
     dialled = f"011{SATELLITE_PHONE.removeprefix('+')}"
-    refused = await _card_sends(stage, act, dialled, TO_SATELLITE, "refused", gloss="to a satellite phone")
-    _verify_refused(
+    refused = await card_sends(stage, act, dialled, TO_SATELLITE, "refused", gloss="to a satellite phone")
+    verify_refused(
         act, "balance too low for 2 segments at 12.50 CAD", refused, CommandStatus.ESME_RSUBMITFAIL
     )
     said = f"您发往{dialled}的短信未发送，未收费：余额不足。"
-    await _expect_answer(stage, act, said, "not sent, not charged: the balance is too low")
+    await expect_answer(stage, act, said, "not sent, not charged: the balance is too low")
     dialled = f"{CODE}100{BRITISH_FRIEND.removeprefix('+')}"
-    refused = await _card_sends(stage, act, dialled, "Hello, London!", "refused")
-    _verify_refused(act, "destination not served", refused, CommandStatus.ESME_RINVDSTADR)
+    refused = await card_sends(stage, act, dialled, "Hello, London!", "refused")
+    verify_refused(act, "destination not served", refused, CommandStatus.ESME_RINVDSTADR)
     await stage.check_balance(act)
 
 
@@ -345,33 +316,12 @@ async def _nothing_waits(stage: Stage) -> bool | None:
         return None if await borrowed.fetchval("SELECT EXISTS (SELECT FROM delivery)") else True
 
 
-# ---- what several steps do
-
-
-async def _card_sends(
-    stage: Stage, act: Act, dialled: str, words: str, cost: str = "", gloss: str = ""
-) -> Answered:
-    """The subscriber sends a text; where it is to be refused, the cost says so."""
-    answered = await stage.host.ask(Send(from_card(stage.primary, dialled, words)), Answered)
-    act.say("card", write_spaced(dialled), words, cost, gloss)
-    if cost != "refused":
-        _verify_accepted(act, answered)
-    return answered
-
-
 async def _command(
     stage: Stage, act: Act, words: str, answer: str, gloss: str, answer_gloss: str = ""
 ) -> None:
     """The subscriber texts the service code, and is answered."""
-    await _card_sends(stage, act, CODE, words, "free", gloss)
-    await _expect_answer(stage, act, answer, answer_gloss)
-
-
-async def _expect_answer(stage: Stage, act: Act, answer: str, gloss: str = "") -> None:
-    came = await stage.host.next_text()
-    act.say(came.source.digits, "card", words_of(came), "free", gloss)
-    act.verify("answered in Chinese", (words_of(came), came.source), (answer, unknown(CODE)))
-    act.verify("on the card", came.destination, international(stage.primary))
+    await card_sends(stage, act, CODE, words, "free", gloss)
+    await expect_answer(stage, act, answer, answer_gloss)
 
 
 async def _check_sent(stage: Stage, act: Act, line: str, far: str, cost: str) -> None:
@@ -380,15 +330,7 @@ async def _check_sent(stage: Stage, act: Act, line: str, far: str, cost: str) ->
     await stage.check_balance(act, parse_micros(cost))
 
 
-def _verify_accepted(act: Act, answered: Answered) -> None:
-    act.verify("accepted", status_name(answered.status), status_name(CommandStatus.ESME_ROK))
-
-
-def _verify_refused(act: Act, fact: str, answered: Answered, status: CommandStatus) -> None:
-    act.verify(f"{fact}: {status_name(status)}", status_name(answered.status), status_name(status))
-
-
-STORY = (
+BUSINESS = (
     Step("open", "The operator opens: database, node, partners, stock, numbers, prices", open_business),
     Step("sell", "A card is sold, with a Canadian number", sell_card),
     Step("apply", "A Chinese number is added, verified by its home operator", add_chinese_number),
@@ -406,3 +348,10 @@ STORY = (
     Step("balance", "The balance is asked for by text; the account explains itself", ask_balance),
     Step("prove", "The ledger is proved", prove),
 )
+END = (
+    Step("order", "An order comes: its plan is entered, approved by two, started", enter_order),
+    Step("sales_end", "Three weeks later: sales have ended, the bank's codes arrive", end_sales),
+    Step("cease", "A week on: operations have ceased, texts are free", cease_operations),
+    Step("service_ends", "After three months: the Chinese number is suspended", end_service),
+)
+STORY = BUSINESS + END

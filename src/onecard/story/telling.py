@@ -18,7 +18,7 @@ from onecard.story.act import Act, NotAsExpected
 from onecard.story.children import ChildFailed
 from onecard.story.place import Place, keep_logs, open_place
 from onecard.story.stage import CAD, Stage, open_stage, say_money
-from onecard.story.steps import STORY, Step
+from onecard.story.steps import BUSINESS, STORY, Step
 from onecard.story.summary import Failure, StepSummary, Summary
 from onecard.story.timeline import Timeline
 from onecard.values.money import format_micros
@@ -61,9 +61,10 @@ async def tell_steps(story: tuple[Step, ...], stage: Stage, timeline: Timeline) 
 
 
 async def _tell_in(place: Place, timeline: Timeline, *, as_json: bool, hold: bool) -> int:
+    """Who goes on from here is left an operator in business: then the order does not come."""
     try:
         async with open_stage(place) as stage:
-            summary = await tell_steps(STORY, stage, timeline)
+            summary = await tell_steps(BUSINESS if hold else STORY, stage, timeline)
             if summary.ok and hold:
                 return await _hold(stage, summary, timeline)
     except ChildFailed as error:  # before the story could begin
