@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 import httpx
 
 import shop
+from onecard.catalogue.model import Tariff
 from onecard.database.pool import Database
 from onecard.lines.model import LineLimits
 from onecard.node.web import make_pages
 from onecard.switching.model import CardEntry, LinkRole
 from onecard.values.clock import Clock, MovedClock
-from onecard.values.gate import NO_ORDER, GatesAt
 from onecard.web.site import OperatorFacts, Site
+from onecard.winddown.gatekeeper import Gatekeeper
 
 
 class Phone:
@@ -37,16 +38,20 @@ def make_site(
     url: str = "http://care.test",
     *,
     clock: Clock | None = None,
-    gates_at: GatesAt = lambda _: NO_ORDER,
+    gatekeeper: Gatekeeper | None = None,
+    tariff: Tariff | None = None,
     phone: Phone | None = None,
 ) -> Site:
     """The site of an operator whose node is only this."""
+    gatekeeper = gatekeeper or Gatekeeper()
     return Site(
         pool=database.pool,
         parts=(1, 2, 3, 4),
         master=shop.MASTER,
         clock=clock or MovedClock(shop.AT),
-        gates_at=gates_at,
+        gates_at=gatekeeper.at,
+        plan_in_force=lambda: gatekeeper.in_force,
+        tariff=lambda: tariff or Tariff(),
         tell=(phone or Phone()).tell,
         forget_card=lambda _: None,
         operator=OperatorFacts(
@@ -72,3 +77,22 @@ def token_of(page: str) -> str:
     found = re.search(r'name="form_token" value="(\w+)"', page)
     assert found, page
     return found[1]
+
+
+async def post(browser: httpx.AsyncClient, path: str, **fields: str) -> httpx.Response:
+    """Send a form, with the token of this browser."""
+    token = token_of((await browser.get("/about")).text)
+    return await browser.post(path, data={**fields, "form_token": token})
+
+
+def code_in(text: str) -> str:
+    found = re.search(r"\b\d{6}\b", text)
+    assert found, text
+    return found[0]
+
+
+async def sign_in(browser: httpx.AsyncClient, phone: Phone, number: str = "+16045550100") -> None:
+    """Sign in by the code that comes to the card."""
+    await post(browser, "/sign-in/code", number=number)
+    done = await post(browser, "/sign-in", number=number, code=code_in(phone.texts[-1]))
+    assert done.status_code == 303, done.text

@@ -336,6 +336,17 @@ async def ask_to_end_line(
     return await _change(connection, at, actor, "ask_to_end_line", part, line_id, ask)
 
 
+async def keep_line(
+    connection: Connection, at: datetime, *, actor: str, part: int, line_id: int
+) -> Line | LineRefusal:
+    """Keep a line after all whose end was asked for and not confirmed yet."""
+
+    def keep(line: Line) -> Line:
+        return replace(line, ending_until=None)
+
+    return await _change(connection, at, actor, "keep_line", part, line_id, keep)
+
+
 async def confirm_end_of_line(
     connection: Connection, at: datetime, *, actor: str, part: int, line_id: int, limits: LineLimits
 ) -> Line | LineRefusal:

@@ -24,6 +24,8 @@ from onecard.node.name import NodeName
 from onecard.node.notices import NoticeTeller
 from onecard.portability.store import list_late_ports
 from onecard.values.gate import Gates, GatesAt
+from onecard.web.ceremony import tidy_challenges
+from onecard.web.selfcare.codes import tidy_codes
 from onecard.web.sessions import tidy_sessions
 from onecard.web.throttle import tidy_attempts
 
@@ -155,7 +157,9 @@ class Jobs:
             await purge_records(borrowed, part, now - timedelta(days=self._config.charging.usage_days))
             await purge_sessions(borrowed, part, now - SESSIONS_AGE)
             await call_up_those_of_ended_cards(borrowed, part, now)
+            await tidy_codes(borrowed, part, now)
         await tidy_sessions(borrowed, now)
+        await tidy_challenges(borrowed, now)
         await tidy_attempts(borrowed, now)
         self._tidied_on = now.date()
 

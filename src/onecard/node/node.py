@@ -170,7 +170,7 @@ async def run_node(
                 parts,
                 master,
                 clock,
-                gatekeeper.at,
+                gatekeeper,
                 exchange.acceptor,
                 directory,
             )

@@ -17,11 +17,12 @@ from onecard.node.config import Config, Web, parse_address
 from onecard.sealing.keys import MasterKey
 from onecard.switching.directory import Directory
 from onecard.values.clock import Clock
-from onecard.values.gate import GatesAt
 from onecard.web import public
 from onecard.web.app import make_web
 from onecard.web.console.rooms import make_console
+from onecard.web.selfcare.routes import ROUTES as SELFCARE
 from onecard.web.site import OperatorFacts, Site
+from onecard.winddown.gatekeeper import Gatekeeper
 
 
 def make_site(
@@ -31,7 +32,7 @@ def make_site(
     parts: Sequence[int],
     master: MasterKey,
     clock: Clock,
-    gates_at: GatesAt,
+    gatekeeper: Gatekeeper,
     acceptor: TextAcceptor,
     directory: Directory,
 ) -> Site:
@@ -42,7 +43,9 @@ def make_site(
         parts=tuple(parts),
         master=master,
         clock=clock,
-        gates_at=gates_at,
+        gates_at=gatekeeper.at,
+        plan_in_force=lambda: gatekeeper.in_force,
+        tariff=lambda: acceptor.setting.tariff,
         tell=acceptor.tell,
         forget_card=directory.forget,
         operator=OperatorFacts(
@@ -61,7 +64,7 @@ def make_site(
 
 def make_pages(site: Site) -> Litestar:
     """All pages of the site."""
-    return make_web(site, ["console"], [*public.ROUTES, make_console(site)])
+    return make_web(site, ["selfcare", "console"], [*public.ROUTES, *SELFCARE, make_console(site)])
 
 
 @asynccontextmanager

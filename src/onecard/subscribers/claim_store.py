@@ -69,8 +69,13 @@ async def lock_without_code(
     """Take hold of the next subscribers of a part without a code; and the last id looked at, None at the end."""
     rows: list[asyncpg.Record] = await connection.fetch(LOCK_WITHOUT_CODE, part, after, most)
     ids = [row["id"] for row in rows]
-    coded = {row["subscriber_id"] for row in await connection.fetch(LIST_CODED, part, ids)}
+    coded = await list_coded(connection, part, ids)
     return tuple(id_ for id_ in ids if id_ not in coded), ids[-1] if ids else None
+
+
+async def list_coded(connection: Connection, part: int, ids: Sequence[int]) -> set[int]:
+    """Those of some subscribers who have a code."""
+    return {row["subscriber_id"] for row in await connection.fetch(LIST_CODED, part, ids)}
 
 
 async def list_parts(connection: Connection, *, since: int) -> tuple[int, ...]:

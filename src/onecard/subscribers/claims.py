@@ -76,6 +76,11 @@ async def list_good_codes(connection: Connection, *, master: MasterKey, codes: S
     return {hashes[known] for known in await claim_store.list_known(connection, list(hashes))}
 
 
+async def has_claim_code(connection: Connection, part: int, subscriber_id: int) -> bool:
+    """Whether a subscriber was given a code; what it is, nobody knows any more."""
+    return bool(await claim_store.list_coded(connection, part, [subscriber_id]))
+
+
 async def prove_claim_code(
     connection: Connection,
     at: datetime,

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from onecard.catalogue.model import Tariff
 from onecard.database.pool import Pool
 from onecard.lines.model import LineLimits
 from onecard.sealing.keys import MasterKey
@@ -16,6 +17,7 @@ from onecard.values.clock import Clock
 from onecard.values.gate import GatesAt
 from onecard.values.money import Currency
 from onecard.values.phone import Country
+from onecard.winddown.reading import PlanFile
 
 Tell = Callable[[CardEntry, str], Awaitable[int | TextRefusal]]
 """Sends a text of our own to a card; returns its id."""
@@ -42,6 +44,8 @@ class Site:
     master: MasterKey
     clock: Clock
     gates_at: GatesAt
+    plan_in_force: Callable[[], PlanFile | None]
+    tariff: Callable[[], Tariff]
     tell: Tell
     forget_card: Callable[[int], None]
     """Makes this node look at a card anew, at once; others hear of a change by themselves."""

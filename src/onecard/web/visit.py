@@ -12,9 +12,11 @@ from typing import Any
 from litestar import Request
 
 from onecard.database.pool import connection
+from onecard.subscribers.model import Subscriber
+from onecard.subscribers.store import find_subscriber
 from onecard.values.language import Language
 from onecard.web.language import choose_language
-from onecard.web.sessions import Session, find_session, new_token
+from onecard.web.sessions import Session, SessionKind, find_session, new_token
 from onecard.web.site import Site
 
 AnyRequest = Request[Any, Any, Any]
@@ -38,6 +40,8 @@ class Visit:
     said: str | None = None
     """What the page before left to say, as `layout.leave_word` wrote it."""
     session: Session | None = None
+    subscriber: Subscriber | None = None
+    """Whose session it is, where it is a subscriber's."""
 
 
 def session_cookie(site: Site) -> str:
@@ -55,7 +59,12 @@ async def begin_visit(site: Site, request: AnyRequest) -> Visit:
     if visit.is_new:
         return visit
     async with connection(site.pool) as borrowed:
-        return replace(visit, session=await find_session(borrowed, visit.at, visit.token))
+        session = await find_session(borrowed, visit.at, visit.token)
+        if session is None or session.kind is not SessionKind.SUBSCRIBER:
+            return replace(visit, session=session)
+        subscriber = await find_subscriber(borrowed, session.part, session.person_id)
+    assert subscriber is not None  # nothing deletes subscribers
+    return replace(visit, session=session, subscriber=subscriber, language=subscriber.language)
 
 
 def read_visit(site: Site, request: AnyRequest) -> Visit:

@@ -11,10 +11,11 @@ from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
 
+from onecard.values.hours import Hours
 from onecard.values.language import Language
 from onecard.values.money import MICROS, Money
 
-FINE_DIGITS = 6
+KILOBYTE, MEGABYTE = 1000, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,38 @@ class Writing:
     def span(self, span: timedelta) -> str:
         """How long, in the largest unit that it has one of."""
         return format_timedelta(span, locale=self.locale, threshold=1.5)
+
+    def minutes(self, seconds: int) -> str:
+        """The length of a call: minutes and seconds."""
+        return f"{seconds // 60}:{seconds % 60:02d}"
+
+    def size(self, octets: int) -> str:
+        """An amount of data, in megabytes or less."""
+        if octets < KILOBYTE:
+            return f"{octets} B"
+        if octets < MEGABYTE:
+            return f"{format_decimal(octets // KILOBYTE, locale=self.locale)} kB"
+        return f"{format_decimal(round(octets / MEGABYTE, 1), locale=self.locale)} MB"
+
+    def amount_of(self, usage: str, units: int) -> str:
+        """Units of an allowance as people count them."""
+        if usage == "data":
+            return self.size(units)
+        return self.number(units) if usage == "text" else self.minutes(units)
+
+    def weekday(self, day: int) -> str:
+        """The name of a day, Monday being 1."""
+        name: str = self.locale.days["stand-alone"]["abbreviated"][day - 1]
+        return name
+
+    def hours(self, hours: Hours) -> str:
+        """Days and hours of a schedule."""
+        days = sorted(hours.days)
+        if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
+            named = f"{self.weekday(days[0])} – {self.weekday(days[-1])}"
+        else:
+            named = ", ".join(map(self.weekday, days))
+        return f"{named} {hours.begin:%H:%M}–{hours.end:%H:%M}"
 
     def country(self, code: str) -> str:
         """The name of a country."""

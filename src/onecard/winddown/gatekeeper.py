@@ -24,8 +24,14 @@ class Gatekeeper:
         self._gates: Sequence[Gates] = (NO_ORDER,)
         self.put_in_force(in_force)
 
+    @property
+    def in_force(self) -> PlanFile | None:
+        """The version of the plan that is gone by, with its stays; None: there is no order."""
+        return self._file
+
     def put_in_force(self, file: PlanFile | None) -> None:
         """Go by another version of the plan, with its stays, from now on; None: there is no order."""
+        self._file = file
         if file is None:
             self._stages, self._gates = (), (NO_ORDER,)
             return

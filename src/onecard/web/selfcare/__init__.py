@@ -1,0 +1,1 @@
+"""Self-care: what subscribers see and do."""

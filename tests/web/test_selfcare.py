@@ -1,0 +1,405 @@
+"""What a subscriber sees and does: every page, by form alone, in every language."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+
+import httpx
+import msgspec
+import pypdf
+import pytest
+
+import shop
+from onecard.cards.model import Card
+from onecard.catalogue.store import load_tariff
+from onecard.database.pool import Database, connection
+from onecard.lines.actions import decide_on_application
+from onecard.lines.model import ApplicationState, LineRefusal, Verification
+from onecard.lines.store import list_lines
+from onecard.payments.actions import make_vouchers
+from onecard.payments.model import VoucherRefusal
+from onecard.subscribers.actions import change_language
+from onecard.subscribers.model import ClaimRefusal, SubscriberRefusal
+from onecard.values.clock import MovedClock
+from onecard.values.gate import NO_ORDER
+from onecard.values.language import Language
+from onecard.values.money import Money
+from onecard.web.selfcare.refusals import word_of
+from onecard.web.words import WORDS
+from onecard.winddown.gatekeeper import Gatekeeper
+from onecard.winddown.reading import read_plan
+from town import sell_card_with_two_lines, stock_up
+from web.pages import Phone, browse, make_site, post, sign_in
+
+NOT_MET = {
+    VoucherRefusal.BAD_FACE,
+    VoucherRefusal.BAD_COUNT,
+    VoucherRefusal.EXPIRED_ALREADY,
+    VoucherRefusal.UNKNOWN_BATCH,
+    VoucherRefusal.UNKNOWN_SERIAL,
+}
+"""Refusals of what staff do."""
+CMLINK = read_plan(
+    (Path(__file__).parents[2] / "plans" / "cmlink-canada-2021.toml").read_text(encoding="utf-8")
+)
+
+
+class Self:
+    """A subscriber who is signed in."""
+
+    def __init__(self, browser: httpx.AsyncClient, database: Database, card: Card, phone: Phone) -> None:
+        self.browser, self.database, self.card, self.phone = browser, database, card, phone
+
+    async def read(self, path: str) -> str:
+        page = await self.browser.get(path)
+        assert page.status_code == 200, (path, page.status_code, page.headers)
+        return page.text
+
+    async def send(self, path: str, **fields: str) -> str:
+        """Send a form, and read the page it leads to."""
+        answer = await post(self.browser, path, **fields)
+        assert answer.status_code == 303, (path, answer.status_code, answer.text)
+        return await self.read(answer.headers["location"])
+
+    async def line(self, slot: int) -> int:
+        async with connection(self.database.pool) as borrowed:
+            lines = await list_lines(borrowed, self.card.part, self.card.id)
+        return next(line.id for line in lines if line.slot == slot)
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock(shop.AT + timedelta(days=2))
+
+
+@pytest.fixture
+def gatekeeper() -> Gatekeeper:
+    return Gatekeeper()
+
+
+@pytest.fixture
+async def me(database: Database, clock: MovedClock, gatekeeper: Gatekeeper) -> AsyncIterator[Self]:
+    phone = Phone()
+    async with connection(database.pool) as borrowed:
+        await stock_up(borrowed)
+        card = await sell_card_with_two_lines(borrowed)
+        await change_language(
+            borrowed,
+            shop.AT,
+            actor=shop.STAFF,
+            part=card.part,
+            subscriber_id=card.subscriber_id,
+            language=Language.ENGLISH,
+        )
+        tariff = await load_tariff(borrowed)
+    site = make_site(database, clock=clock, gatekeeper=gatekeeper, tariff=tariff, phone=phone)
+    async with browse(site) as browser:
+        await sign_in(browser, phone)
+        yield Self(browser, database, card, phone)
+
+
+async def test_home_shows_the_balance_what_it_buys_and_the_lines(me: Self) -> None:
+    page = await me.read("/")
+    assert "$10.00" in page
+    assert "200 texts within Canada" in page
+    assert "100 texts within China" in page
+    assert "+1 604-555-0100" in page
+    assert "+86 138 0013 8000" in page
+    assert page.count('role="switch"') == 1
+
+
+@pytest.mark.parametrize("language", Language)
+async def test_every_page_can_be_read_in_every_language(me: Self, language: Language) -> None:
+    await me.send("/language", language=language.value, next="/")
+    secondary = await me.line(1)
+    for path in (
+        "/",
+        "/usage",
+        "/money",
+        "/own",
+        "/own/erase",
+        "/own/passkey",
+        "/apply",
+        "/apply?country=CN",
+        "/ending",
+        f"/lines/{await me.line(0)}",
+        f"/lines/{secondary}",
+        f"/lines/{secondary}/end",
+    ):
+        assert f'<html lang="{language.value}">' in await me.read(path), path
+
+
+async def test_a_line_is_switched_off_and_on_from_home(me: Self) -> None:
+    line = await me.line(1)
+    page = await me.send(f"/lines/{line}/switch", on="no", home="yes")
+    assert "Codes from banks still arrive" in page
+    assert 'aria-checked="false"' in page
+    assert 'aria-checked="true"' in await me.send(f"/lines/{line}/switch", on="yes", home="yes")
+    assert "The line is on" not in await me.read("/")  # it is said once
+
+
+async def test_bars_hours_and_lists_of_a_line_are_set_and_shown(me: Self) -> None:
+    line = await me.line(1)
+    assert "barred" in await me.send(f"/lines/{line}/bar", usage="calls", barred="yes")
+    assert "calls barred" in await me.read("/")
+    page = await me.send(f"/lines/{line}/list", what="block", entry="+8620*")
+    assert "+8620*" in page
+    assert "+8620*" not in await me.send(f"/lines/{line}/list", what="unblock", entry="+8620*")
+    assert "alibaba" in await me.send(f"/lines/{line}/list", what="allow", entry="Alibaba")
+    answer = await post(me.browser, f"/lines/{line}/schedule", begin="08:00", end="22:00", usage="texts")
+    assert answer.status_code == 422
+    assert "Choose at least one day" in answer.text
+    page = await me.send(f"/lines/{line}/schedule", day="mon", begin="08:00", end="22:00", usage="texts")
+    assert "Mon 08:00–22:00" in page
+    assert "any time" in await me.send(f"/lines/{line}/schedule/remove", place="0")
+
+
+async def test_what_is_no_entry_of_a_list_is_explained_beside_its_field(me: Self) -> None:
+    answer = await post(me.browser, f"/lines/{await me.line(1)}/list", what="block", entry="!!")
+    assert answer.status_code == 422
+    assert 'id="entry-error"' in answer.text
+
+
+async def test_a_line_says_how_to_dial_from_it(me: Self) -> None:
+    assert "125831" in await me.read(f"/lines/{await me.line(1)}")
+    assert "Dial and text as always" in await me.read(f"/lines/{await me.line(0)}")
+
+
+async def test_a_test_text_goes_to_the_card_but_not_many(me: Self) -> None:
+    line, before = await me.line(1), len(me.phone.texts)
+    for _ in range(5):
+        assert "on its way" in await me.send(f"/lines/{line}/test")
+    assert "+8613800138000" in me.phone.texts[-1]
+    assert "wait a while" in await me.send(f"/lines/{line}/test")
+    assert len(me.phone.texts) == before + 5
+
+
+async def test_a_line_ends_only_when_it_is_asked_for_and_confirmed_in_time(
+    me: Self, clock: MovedClock
+) -> None:
+    line = await me.line(1)
+    path = f"/lines/{line}/end"
+    assert "payment apps" in await me.read(path)
+    assert "Nobody asked" in await me.send(path, step="confirm")
+    assert "confirm below" in await me.send(path, step="ask")
+    assert "You keep the number" in await me.send(path, step="keep")
+    await me.send(path, step="ask")
+    clock.move(timedelta(minutes=29))
+    assert "no longer yours" in await me.send(path, step="confirm")
+    assert "+86" not in await me.read("/")
+
+
+async def test_the_primary_line_cannot_be_given_up_here(me: Self) -> None:
+    assert (await me.browser.get(f"/lines/{await me.line(0)}/end")).status_code == 404
+
+
+async def test_three_numbers_are_offered_and_one_applied_for(me: Self) -> None:
+    page = await me.read("/apply?country=CN")
+    offered = re.findall(r'name="number" value="(\+\d+)"', page)
+    assert len(offered) == 3
+    page = await me.send("/apply", country="CN", number=offered[1], card=str(me.card.id))
+    assert "being checked" in page
+    assert "Applied for +86" in await me.read("/")
+    taken = await me.send("/apply", country="CN", number=offered[1], card=str(me.card.id))
+    assert "Somebody else was quicker" in taken
+    async with connection(me.database.pool) as borrowed:
+        open_one = await borrowed.fetchval("SELECT id FROM application WHERE state = 'applied'")
+        await decide_on_application(
+            borrowed,
+            shop.AT,
+            actor=shop.STAFF,
+            gates=NO_ORDER,
+            part=me.card.part,
+            application_id=open_one,
+            verification=Verification.MISMATCH,
+        )
+    assert "does not match" in await me.read("/apply")
+
+
+async def test_a_voucher_tops_up_once_and_has_a_receipt(me: Self) -> None:
+    async with connection(me.database.pool) as borrowed:
+        made = await make_vouchers(
+            borrowed,
+            shop.AT,
+            actor=shop.STAFF,
+            gates=NO_ORDER,
+            master=shop.MASTER,
+            face=Money(20_000_000, shop.CAD),
+            count=1,
+            expires_at=shop.AT + timedelta(days=365),
+        )
+    assert isinstance(made, tuple)
+    pin = made[1][0].pin
+    page = await me.send("/money", pin=f"{pin[:4]} {pin[4:8]}-{pin[8:]}")
+    assert "$20.00 added" in page
+    assert "$30.00" in page
+    again = await me.send("/money", pin=pin)
+    assert "used this voucher before" in again
+    assert "$30.00" in again
+    assert "16 digits" in await me.send("/money", pin="1234")
+    receipts = re.findall(r"/money/[\w-]+/receipt\.pdf", page)
+    drawn = await me.browser.get(receipts[0])
+    assert drawn.headers["content-type"] == "application/pdf"
+    text = pypdf.PdfReader(io.BytesIO(drawn.content)).pages[0].extract_text()
+    assert "Receipt" in text
+    assert "$20.00" in text
+
+
+@pytest.mark.parametrize("language", [Language.CHINESE_SIMPLIFIED, Language.CHINESE_TRADITIONAL])
+async def test_a_receipt_is_written_in_chinese_with_fonts_that_readers_bring(
+    me: Self, language: Language
+) -> None:
+    await me.send("/language", language=language.value, next="/")
+    path = re.search(r"/money/[\w-]+/receipt\.pdf", await me.read("/money"))
+    assert path
+    drawn = (await me.browser.get(path[0])).content
+    page = pypdf.PdfReader(io.BytesIO(drawn)).pages[0]
+    fonts = {str(font.get_object()["/BaseFont"]) for font in page["/Resources"]["/Font"].values()}  # type: ignore[index]
+    assert any("Light" in font for font in fonts), fonts
+    assert len(drawn) < 20_000
+
+
+async def test_a_receipt_of_somebody_elses_money_is_not_there(me: Self) -> None:
+    async with connection(me.database.pool) as borrowed:
+        await sell_card_with_two_lines(borrowed)
+        event = await borrowed.fetchval(
+            "SELECT event_id FROM entry WHERE kind = 1 AND account_id <> $1", me.card.account_id
+        )
+    assert (await me.browser.get(f"/money/{event}/receipt.pdf")).status_code == 404
+
+
+async def test_nothing_of_another_subscriber_can_be_seen_or_changed(me: Self) -> None:
+    async with connection(me.database.pool) as borrowed:
+        other = await sell_card_with_two_lines(borrowed)
+        lines = await list_lines(borrowed, other.part, other.id)
+    for line in lines:
+        assert (await me.browser.get(f"/lines/{line.id}")).status_code == 404
+        for path in ("switch", "bar", "schedule", "schedule/remove", "list", "test", "end"):
+            refused = await post(me.browser, f"/lines/{line.id}/{path}", on="no", step="ask")
+            assert refused.status_code == 404, path
+    refused = await post(me.browser, "/apply", country="CN", number="+8613800138005", card=str(other.id))
+    assert refused.status_code == 404
+
+
+async def test_usage_is_explained_charge_by_charge_and_summed_by_line(me: Self) -> None:
+    async with connection(me.database.pool) as borrowed:
+        for number in range(40):
+            await borrowed.execute(
+                "INSERT INTO message (part, id, account_id, card_id, line_id, direction, application, source_link,"
+                " next_link, far, segments, price_micros, rate, state, attempts, accepted_at, handed_over_at, done_at)"
+                " VALUES ($1, $2, $3, $4, $5, 2, false, 'host', 'cn-home', '+861380****', 2, 200000,"
+                " 'text from CN to 86: 2 segments at 0.10', 3, 1, $6, $6, $6)",
+                me.card.part,
+                number + 1,
+                me.card.account_id,
+                me.card.id,
+                await me.line(1),
+                shop.AT + timedelta(days=1, minutes=number),
+            )
+    page = await me.read("/usage")
+    assert page.count("2 segments at 0.10") == 30
+    assert "$0.20" in page
+    assert "+86 138 0013 8000: CA$8.00" in page
+    older = re.search(r'href="(/usage\?[^"]+)"', page)
+    assert older
+    assert (await me.read(older[1].replace("&amp;", "&"))).count("2 segments at 0.10") == 10
+    chart = await me.browser.get("/usage/spending.svg")
+    assert chart.headers["content-type"] == "image/svg+xml"
+    assert b"$8.00" in chart.content
+    assert b"<script" not in chart.content
+    assert b"http" not in re.sub(rb'xmlns(:\w+)?="[^"]+"|<!--.*?-->', b"", chart.content, flags=re.DOTALL)
+
+
+async def test_a_claim_code_is_shown_once_and_works(me: Self) -> None:
+    answer = await post(me.browser, "/own/claim-code")
+    code = re.search(r"<strong>([\w-]+)</strong>", answer.text)
+    assert code
+    assert code[1] not in await me.read("/own")
+    assert "You have one" in await me.read("/own")
+    await post(me.browser, "/sign-out")
+    assert (await post(me.browser, "/sign-in/claim", claim_code=code[1])).status_code == 303
+
+
+async def test_the_export_holds_what_is_kept_and_that_it_was_read_is_written_down(me: Self) -> None:
+    answer = await me.browser.get("/own/onecard.json")
+    document = msgspec.json.decode(answer.content)
+    assert document["contact"]["name"] == shop.WANG.name
+    assert [line["slot"] for line in document["cards"][0]["lines"]] == [0, 1]
+    assert document["entries"][0]["available_micros"] == 10_000_000
+    async with connection(me.database.pool) as borrowed:
+        row = await borrowed.fetchrow("SELECT * FROM audit WHERE action = 'read_contact'")
+    assert row
+    assert row["actor"] == f"subscriber:{me.card.subscriber_id}"
+
+
+async def test_contact_details_are_erased_when_one_is_sure(me: Self) -> None:
+    assert "tick the box" in await me.send("/own/erase")
+    assert "Your contact details are erased" in await me.send("/own/erase", sure="yes")
+    document = msgspec.json.decode((await me.browser.get("/own/onecard.json")).content)
+    assert document["contact"] is None
+    assert "erased before" in await me.send("/own/erase", sure="yes")
+
+
+async def test_another_session_is_ended_from_here(me: Self, database: Database, clock: MovedClock) -> None:
+    async with browse(make_site(database, clock=clock, phone=me.phone)) as elsewhere:
+        await sign_in(elsewhere, me.phone)
+        await me.send("/own/sign-out-elsewhere")
+        assert (await elsewhere.get("/")).status_code == 303
+    await me.read("/")
+
+
+# The end of the service
+
+
+async def test_under_an_order_the_subscriber_is_told_and_led_to_what_outlives_it(
+    me: Self, clock: MovedClock, gatekeeper: Gatekeeper
+) -> None:
+    gatekeeper.put_in_force(CMLINK)
+    page = await me.read("/")
+    assert "Maple Bridge ends its mobile service" in page
+    assert "Sign-in by text ends with the service" in page
+    await post(me.browser, "/own/claim-code")
+    assert "Sign-in by text ends with the service" not in await me.read("/")
+    assert "No more plan renewals" in await me.read("/ending")
+
+
+async def test_a_gate_that_is_closed_is_shown_and_refuses_with_its_reason(
+    me: Self, gatekeeper: Gatekeeper
+) -> None:
+    page = await me.read("/apply?country=CN")
+    offered = re.findall(r'name="number" value="(\+\d+)"', page)
+    gatekeeper.put_in_force(CMLINK)  # its dates are in the past
+    assert "Top-ups have ended" in await me.read("/money")
+    assert 'name="pin"' not in await me.read("/money")
+    assert "No new numbers" in await me.read("/apply")
+    refused = await me.send("/apply", country="CN", number=offered[0], card=str(me.card.id))
+    assert "This was not done. No more" in refused
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        one
+        for kind in (LineRefusal, VoucherRefusal, ClaimRefusal, SubscriberRefusal)
+        for one in kind
+        if one not in NOT_MET
+    ],
+    ids=str,
+)
+def test_every_refusal_that_a_subscriber_can_meet_has_a_word(refusal: Enum) -> None:
+    assert word_of(refusal) in WORDS
+
+
+def test_every_state_of_an_application_has_a_word() -> None:
+    for state in ApplicationState:
+        assert f"apply.state_{state.value}" in WORDS
+    for outcome in Verification:
+        assert outcome is Verification.MATCH or f"apply.reason_{outcome.value}" in WORDS
