@@ -39,6 +39,7 @@ class Permission(StrEnum):
     APPROVE_REFUNDS = "approve_refunds"
     RUN_PAYOUTS = "run_payouts"
     SEE_WINDDOWN = "see_winddown"
+    PROPOSE_PLANS = "propose_plans"
     APPROVE_PLANS = "approve_plans"
     CHANGE_PORT_OUTS = "change_port_outs"
     SEE_AUDIT = "see_audit"

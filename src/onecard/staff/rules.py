@@ -66,6 +66,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         P.DECIDE_APPLICATIONS,
         P.SEE_REFUNDS,
         P.APPROVE_REFUNDS,
+        P.PROPOSE_PLANS,
         P.APPROVE_PLANS,
         P.CHANGE_PORT_OUTS,
         P.SEE_AUDIT,

@@ -46,3 +46,5 @@ CREATE INDEX number_by_state ON number (country, state, msisdn);
 CREATE INDEX application_decided ON application (decided_at, id) WHERE state <> 'applied';
 CREATE INDEX audit_by_actor ON audit (actor, id);
 CREATE INDEX audit_by_action ON audit (action, id);
+CREATE INDEX refund_by_id ON refund (id);
+CREATE INDEX refund_by_state ON refund (state, id);

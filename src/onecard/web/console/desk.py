@@ -62,6 +62,8 @@ ROOMS = (
     Room("/console/prices", "console.prices", Permission.SEE_PRICES),
     Room("/console/links", "console.links", Permission.SEE_LINKS),
     Room("/console/traces", "console.traces", Permission.SEE_TRACES),
+    Room("/console/refunds", "console.refunds", Permission.SEE_REFUNDS),
+    Room("/console/winddown", "console.winddown", Permission.SEE_WINDDOWN),
     Room("/console/audit", "console.audit", Permission.SEE_AUDIT),
     Room("/console/exports", "console.exports", Permission.EXPORT),
     Room("/console/staff", "console.staff", Permission.MANAGE_STAFF),

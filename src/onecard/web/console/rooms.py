@@ -17,11 +17,13 @@ from onecard.web.console import (
     me,
     overview,
     prices,
+    refunds,
     signin,
     stock,
     subscribers,
     team,
     traces,
+    winddown,
 )
 from onecard.web.console.desk import Forbidden, NotSignedIn, open_desk, say_forbidden, send_to_sign_in
 from onecard.web.site import Site
@@ -37,6 +39,8 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *prices.ROUTES,
     *links.ROUTES,
     *traces.ROUTES,
+    *refunds.ROUTES,
+    *winddown.ROUTES,
     *audit.ROUTES,
     *exports.ROUTES,
     *team.ROUTES,
@@ -49,6 +53,7 @@ def make_console(site: Site) -> Router:
     figures = overview.keep_figures(site.pool)
     counts = stock.keep_counts(site.pool)
     tariff = prices.keep_tariff(site.pool)
+    tally = refunds.keep_tally(site.pool)
     throughput = links.keep_throughput(site.pool)
     check = PasswordCheck()
     return Router(
@@ -59,6 +64,7 @@ def make_console(site: Site) -> Router:
             "figures": Provide(lambda: figures, sync_to_thread=False),
             "counts": Provide(lambda: counts, sync_to_thread=False),
             "tariff": Provide(lambda: tariff, sync_to_thread=False),
+            "tally": Provide(lambda: tally, sync_to_thread=False),
             "throughput": Provide(lambda: throughput, sync_to_thread=False),
             "check": Provide(lambda: check, sync_to_thread=False),
         },

@@ -9,9 +9,13 @@ from types import MappingProxyType
 from onecard.cards.model import CardRefusal
 from onecard.catalogue.model import PriceBookRefusal
 from onecard.lines.model import LineRefusal
+from onecard.payments.payouts.model import PayoutRefusal
+from onecard.payments.refunds.model import RefundRefusal
+from onecard.portability.model import PortRefusal
 from onecard.staff.model import PasskeyRefusal, SignInRefusal, StaffRefusal
 from onecard.subscribers.model import SubscriberRefusal
 from onecard.values.gate import Closed
+from onecard.winddown.model import OrderRefusal
 
 SENTENCES = MappingProxyType(
     {
@@ -33,6 +37,38 @@ SENTENCES = MappingProxyType(
         StaffRefusal.NO_ROLE: "Give one role at least.",
         StaffRefusal.DEACTIVATED: "This person was deactivated: add them again with another login.",
         StaffRefusal.ONESELF: "Nobody changes their own rights: another person must do it.",
+        RefundRefusal.NOTHING_TO_REFUND: "Nothing is available on the account.",
+        RefundRefusal.ALREADY_OPEN: "A refund of this is under way already.",
+        RefundRefusal.ERASED: "The subscriber was erased: no payee can be kept for them.",
+        RefundRefusal.WRONG_STATE: "The refund has moved on since: look where it stands now.",
+        RefundRefusal.IN_A_RUN: "A payout run has it: nobody else may change it until the bank has answered.",
+        RefundRefusal.NO_PAYEE: "It has no payee yet.",
+        RefundRefusal.NOT_STAFF: "Only a member of staff may approve.",
+        RefundRefusal.SAME_PERSON: "It takes another person: you asked for it, verified it, or named who is paid.",
+        PayoutRefusal.NOTHING_APPROVED: "No refund is approved, past its cooling off, and within this amount.",
+        PayoutRefusal.BAD_LIMIT: "The amount must be more than nothing.",
+        PayoutRefusal.UNKNOWN_RUN: "There is no such run.",
+        PayoutRefusal.WRONG_STATE: "The run has moved on since: look where it stands now.",
+        PayoutRefusal.SAME_PERSON: "It takes another person than the one who made the run.",
+        PayoutRefusal.UNKNOWN_LINE: "There is no such line.",
+        PayoutRefusal.ALREADY_RESOLVED: "Somebody resolved this line before you.",
+        OrderRefusal.ANOTHER_AWAITS: "Another version awaits approval: approve or withdraw it first.",
+        OrderRefusal.ALREADY_STARTED: "The order is started already.",
+        OrderRefusal.NOT_STARTED: "No order is in force.",
+        OrderRefusal.NOTHING_CHANGES: "It would change nothing.",
+        OrderRefusal.UNKNOWN_VERSION: "There is no such version.",
+        OrderRefusal.WITHDRAWN: "This version was withdrawn: propose another.",
+        OrderRefusal.ALREADY_APPROVED: "Enough people have approved this version.",
+        OrderRefusal.APPROVED_BY_SAME: "You have approved this version before: somebody else must, too.",
+        OrderRefusal.NO_DOCUMENT: (
+            "The plan names no document that it carries out: withdraw it, enter document_sha256, propose it again."
+        ),
+        OrderRefusal.NOTHING_APPROVED: "No plan was approved: two people must.",
+        OrderRefusal.IN_FORCE: "This version is, or was, in force: propose what is to change.",
+        PortRefusal.NOT_REQUESTED: "This port-out was started, or is over.",
+        PortRefusal.NOT_PENDING: "This port-out was not started, or is over.",
+        PortRefusal.OVER: "This port-out is over.",
+        PortRefusal.UNKNOWN_PORT: "There is no such port-out.",
         PasskeyRefusal.UNKNOWN: "This passkey is not known here.",
         PasskeyRefusal.ADDED_ALREADY: "This passkey was added before.",
         PasskeyRefusal.TOO_MANY: "You have as many passkeys as one may have: take one away first.",

@@ -13,6 +13,7 @@ from onecard.audit import AuditRecord
 from onecard.database.pool import Connection
 from onecard.lines.model import NumberState
 from onecard.messages.model import Direction, TextState
+from onecard.payments.refunds.model import RefundState
 from onecard.values.money import NUMERIC_CODES, Currency, Money
 from onecard.web.console.tables import ROWS_A_PAGE, order_by
 
@@ -519,6 +520,26 @@ EXPORTS = {
         """SELECT s.id, a.id, a.currency, a.available, a.held, a.opened_at, a.closed_at
            FROM subscriber s JOIN account a ON a.part = s.part AND a.id = s.account_id ORDER BY s.part, s.id""",
     ),
+    "refunds": Export(
+        "Refunds, in micros",
+        (
+            "id",
+            "subscriber",
+            "value",
+            "amount_micros",
+            "currency",
+            "state",
+            "reason",
+            "requested_at",
+            "requested_by",
+            "approved_at",
+            "approved_by",
+            "run",
+            "closed_at",
+        ),
+        """SELECT id, subscriber_id, value, amount_micros, currency, state, reason, requested_at, requested_by,
+                  approved_at, approved_by, run_id, closed_at FROM refund ORDER BY part, id""",
+    ),
     "audit": Export(
         "The audit record",
         ("id", "at", "actor", "action", "subject", "detail"),
@@ -538,3 +559,58 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+# Refunds and port-outs
+
+_REFUND = """
+SELECT part, id, subscriber_id, value, amount_micros, currency, state, requested_at, requested_by, approved_by,
+       payee_shown, payment_method, closed_at
+FROM refund WHERE {condition} id {{beyond}} $1 ORDER BY id {{way}} LIMIT $2"""
+LIST_REFUNDS = _REFUND.format(condition="")
+LIST_REFUNDS_OF = _REFUND.format(condition="state = $3 AND")
+COUNT_PORTS = "SELECT state, count(*) AS count FROM port_out GROUP BY state ORDER BY state"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRow:
+    """A refund, in a list."""
+
+    id: int
+    subscriber_id: int
+    value: str
+    amount: Money
+    state: str
+    requested_at: datetime
+    requested_by: str
+    approved_by: str | None
+    way: str
+    closed_at: datetime | None
+
+
+async def list_refunds(
+    connection: Connection, from_id: int, *, is_descending: bool, state: RefundState | None = None
+) -> list[RefundRow]:
+    """A page of all refunds, or of those of a state, by id, which is the order in which they were asked for."""
+    sql = order_by(LIST_REFUNDS_OF if state else LIST_REFUNDS, is_descending=is_descending)
+    rows = await connection.fetch(sql, from_id, _READ_MOST, *([state] if state else []))
+    return [
+        RefundRow(
+            row["id"],
+            row["subscriber_id"],
+            row["value"],
+            Money(row["amount_micros"], Currency(row["currency"])),
+            row["state"],
+            row["requested_at"],
+            row["requested_by"],
+            row["approved_by"],
+            row["payment_method"] or row["payee_shown"] or "",
+            row["closed_at"],
+        )
+        for row in rows
+    ]
+
+
+async def count_ports(connection: Connection) -> dict[str, int]:
+    """How many port-outs are in each state."""
+    return {row["state"]: row["count"] for row in await connection.fetch(COUNT_PORTS)}
