@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from onecard.sealing.subscriber_keys import (
     create_subscriber_key,
     destroy_subscriber_key,
     get_subscriber_key,
+    get_subscriber_keys,
 )
 from onecard.subscribers import store
 from onecard.subscribers.model import Contact, Subscriber, SubscriberRefusal
@@ -94,6 +96,36 @@ async def find_by_name(
         detail={"found": len(found)},
     )
     return found
+
+
+async def read_contacts(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    master: MasterKey,
+    part: int,
+    subscriber_ids: Collection[int],
+    subject: str,
+    reason: str,
+) -> dict[int, Contact]:
+    """Open the contact details of some of a part, by subscriber, without those who were erased.
+
+    For work that concerns many, as notices do: `subject` (``notice:7``) names the work. One record says who looked,
+    what for, and at whom.
+    """
+    async with connection.transaction():
+        keys = await get_subscriber_keys(connection, master, part, list(subscriber_ids))
+        sealed = await store.list_sealed_contacts(connection, part, subscriber_ids)
+        contacts = {
+            one: msgspec.json.decode(keys[one].open(sealed[one], _bound_to(part, one)), type=Contact)
+            for one in sorted(keys.keys() & sealed.keys())
+        }
+        detail = {"reason": reason, "part": part, "subscribers": list(contacts)}
+        await audit.record(
+            connection, at, actor=actor, action="read_contacts", subject=subject, detail=detail
+        )
+    return contacts
 
 
 async def change_contact(

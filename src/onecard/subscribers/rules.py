@@ -13,7 +13,8 @@ NAME_LENGTH_MOST = 200
 EMAIL_LENGTH_MOST = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
 POSTAL_ADDRESS_LENGTH_MOST = 500
 
-_EMAIL = re.compile(r"[^\s@<>(),;:\\\"\[\]]{1,64}@(?:[^\s@.<>(),;:\\\"\[\]]+\.)+[^\s@.<>(),;:\\\"\[\]]{2,}")
+EMAIL = re.compile(r"[^\s@<>(),;:\\\"\[\]]{1,64}@(?:[^\s@.<>(),;:\\\"\[\]]+\.)+[^\s@.<>(),;:\\\"\[\]]{2,}")
+"""What an e-mail address looks like."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -42,7 +43,7 @@ def _check(what: str, text: str, length_most: int) -> str:
 
 
 def _check_email(email: str) -> str:
-    if len(email) > EMAIL_LENGTH_MOST or not _EMAIL.fullmatch(email):
+    if len(email) > EMAIL_LENGTH_MOST or not EMAIL.fullmatch(email):
         raise BadContact(f"{email[:80]!r} is not an e-mail address")
     return email
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 import asyncpg
@@ -21,6 +21,8 @@ VALUES ($1, $2, $3, $4, $5, $6)"""
 FIND = f"SELECT {_COLUMNS} FROM subscriber WHERE part = $1 AND id = $2"  # noqa: S608
 LOCK = FIND + " FOR UPDATE"
 FIND_SEALED = "SELECT sealed_contact FROM subscriber WHERE part = $1 AND id = $2"
+LIST_SEALED = """
+SELECT id, sealed_contact FROM subscriber WHERE part = $1 AND id = ANY ($2) AND sealed_contact IS NOT NULL"""
 UPDATE_SEALED = "UPDATE subscriber SET sealed_contact = $3 WHERE part = $1 AND id = $2"
 UPDATE_LANGUAGE = "UPDATE subscriber SET language = $3 WHERE part = $1 AND id = $2"
 INSERT_NAME = """
@@ -82,6 +84,14 @@ async def get_sealed_contact(connection: Connection, part: int, subscriber_id: i
     sealed: bytes | None = await connection.fetchval(FIND_SEALED, part, subscriber_id)
     assert sealed is not None
     return sealed
+
+
+async def list_sealed_contacts(
+    connection: Connection, part: int, subscriber_ids: Collection[int]
+) -> dict[int, bytes]:
+    """The sealed contact details of many, by subscriber, without those who were erased."""
+    rows = await connection.fetch(LIST_SEALED, part, list(subscriber_ids))
+    return {row["id"]: row["sealed_contact"] for row in rows}
 
 
 async def update_sealed_contact(connection: Connection, part: int, subscriber_id: int, sealed: bytes) -> None:
