@@ -161,6 +161,11 @@ class TextAcceptor:
 
     async def tell(self, entry: CardEntry, words: str) -> int | TextRefusal:
         """Send a text of our own to a card, from the service code; returns the id of its last segment."""
+        ids = await self.tell_in_segments(entry, words)
+        return ids if isinstance(ids, TextRefusal) else ids[-1]
+
+    async def tell_in_segments(self, entry: CardEntry, words: str) -> tuple[int, ...] | TextRefusal:
+        """As `tell`; returns the ids of all segments. Where one is refused, those before it may have been sent."""
         if not self._gates(self._clock.now()).is_open(Capability.SUPPORT):
             return TextRefusal.SUPPORT_ENDED
         link = self.setting.routes.link_for_card(entry.card.imsi)
@@ -169,15 +174,16 @@ class TextAcceptor:
         source = unknown(self.setting.service_code)
         destination = international(entry.primary.msisdn)
         terms = _Terms(Direction.ANSWER, self.setting.service_code)
-        outcome: int | TextRefusal = TextRefusal.UNAVAILABLE
+        ids: list[int] = []
         self._reference = (self._reference + 1) % 256  # tells these segments from those of the text before
         for content in _contents_of(words, self._reference):
             envelope = Envelope(source, destination, content)
             text = await self._new_text(entry, ONECARD, link, envelope, self._clock.now())
             outcome = await self._store(text, entry, entry.primary, terms)
             if isinstance(outcome, TextRefusal):
-                break
-        return outcome
+                return outcome
+            ids.append(outcome)
+        return tuple(ids)
 
     # ---- deciding
 
