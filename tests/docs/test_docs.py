@@ -58,6 +58,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[[charging.consumers]]`": config.Consumer,
     "`[portability]`": config.Portability,
     "`[[portability.operators]]`": config.PortingOperator,
+    "`[mail]`": config.Mail,
+    "`[notices]`": config.Notices,
     "`[[links]]`": config.Link,
     "`[links.connect]`": config.Connect,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from enum import Enum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -18,10 +19,12 @@ import argon2
 import msgspec
 
 from onecard.lines.model import LineLimits
+from onecard.subscribers.rules import EMAIL
 from onecard.switching.model import LinkRole, Route
 from onecard.values.hours import BadHours, parse_hours
 from onecard.values.money import BadMoney, Currency, Money, parse_currency, parse_micros
 from onecard.values.phone import BadNumber, Country, parse_country
+from onecard.winddown.notices.model import Channel, PostRules
 
 SLOT_MOST = 9
 
@@ -141,16 +144,20 @@ class Connect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def password(self, environment: Mapping[str, str]) -> str:
         """Read the password where the configuration says it is; raises ConfigError."""
-        if self.password_variable is not None:
-            if self.password_variable not in environment:
-                raise ConfigError([f"the environment variable {self.password_variable} is not set"])
-            return environment[self.password_variable]
-        if self.password_file is None:
-            return ""
-        try:
-            return Path(self.password_file).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigError([f"the password cannot be read: {error}"]) from None
+        return _read_password(self.password_file, self.password_variable, environment)
+
+
+def _read_password(file: str | None, variable: str | None, environment: Mapping[str, str]) -> str:
+    if variable is not None:
+        if variable not in environment:
+            raise ConfigError([f"the environment variable {variable} is not set"])
+        return environment[variable]
+    if file is None:
+        return ""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError([f"the password cannot be read: {error}"]) from None
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -276,6 +283,68 @@ class Portability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operators: list[PortingOperator] = []
 
 
+class MailSecurity(Enum):
+    """How the connection to the mail server is kept from others' eyes."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    """From the first octet on."""
+    NONE = "none"
+
+
+class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The mail server that takes our e-mails (SMTP submission, RFC 6409)."""
+
+    host: str
+    sender: str
+    """The address that e-mails are from, and bounces go to."""
+    port: int = 587
+    security: MailSecurity = MailSecurity.STARTTLS
+    tls_ca: str | None = None
+    """A PEM file of the authorities to trust in place of the system's."""
+    login: str | None = None
+    password_file: str | None = None
+    password_variable: str | None = None
+    timeout_seconds: float = 30.0
+
+    def password(self, environment: Mapping[str, str]) -> str:
+        """Read the password where the configuration says it is; raises ConfigError."""
+        return _read_password(self.password_file, self.password_variable, environment)
+
+
+class Notices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How subscribers are told of a wind-down."""
+
+    page: str | None = None
+    """The address of the public statement; None: /notice below the url of [web]."""
+    phone: str | None = None
+    """Of customer care, as people dial it."""
+    regulator: str | None = None
+    """The e-mail address that a copy of every notice goes to."""
+    wording: str | None = None
+    """A directory of catalogues whose words replace ours."""
+    channels: list[Channel] = msgspec.field(default_factory=lambda: list(Channel))
+    """In this order, until one reaches the subscriber."""
+    texts_a_second: int = 20
+    """Of each node."""
+    emails_a_second: int = 10
+    awake: str = "daily 09:00-21:00"
+    """When texts may come, by the clock of the subscriber's primary line."""
+    receipt_hours: int = 24
+    """A text without a receipt for so long did not reach them."""
+    mail_hours: int = 24
+    """An e-mail that no server took for so long did not reach them."""
+
+    @property
+    def rules(self) -> PostRules:
+        return PostRules(
+            tuple(self.channels),
+            parse_hours(self.awake),
+            timedelta(hours=self.receipt_hours),
+            timedelta(hours=self.mail_hours),
+        )
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -287,6 +356,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diameter: Diameter | None = None
     charging: Charging = Charging()
     portability: Portability = Portability()
+    mail: Mail | None = None
+    notices: Notices = Notices()
     links: list[Link] = []
     node: str = "onecard-1"
     master_key_file: str | None = None
@@ -338,6 +409,7 @@ def check_config(config: Config) -> list[str]:
         *_check_web(config.web),
         *_check_names(config.links),
         *_check_portability(config.portability),
+        *_check_notices(config),
         *_check_diameter(config),
         *(
             problem
@@ -465,6 +537,26 @@ def _check_networks(place: str, networks: list[str]) -> Iterator[str]:
             ip_network(network)
         except ValueError as error:
             yield f"{place}: {error}"
+
+
+def _check_notices(config: Config) -> Iterator[str]:
+    notices = config.notices
+    try:
+        parse_hours(notices.awake)
+    except BadHours as error:
+        yield f"notices.awake: {error}"
+    if not notices.channels or len(set(notices.channels)) < len(notices.channels):
+        yield "notices.channels: must name at least one channel, and each once"
+    if min(notices.texts_a_second, notices.emails_a_second, notices.receipt_hours, notices.mail_hours) < 1:
+        yield "notices: rates and hours must be at least 1"
+    for place, address in (
+        ("mail.sender", config.mail and config.mail.sender),
+        ("notices.regulator", notices.regulator),
+    ):
+        if address and not EMAIL.fullmatch(address):
+            yield f"{place}: {address!r} is not an e-mail address"
+    if notices.regulator and config.mail is None:
+        yield "notices.regulator: needs a mail server in [mail]"
 
 
 def _check_names(links: list[Link]) -> Iterator[str]:

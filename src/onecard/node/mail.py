@@ -106,9 +106,9 @@ class Mailer:
         message["Subject"] = email.subject
         message["Date"] = format_datetime(at)
         message["Message-ID"] = f"<notice.{email.reference}@{self._domain}>"
-        message["Content-Language"] = email.language
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes, please
         message.set_content(email.body, cte="base64")
+        message["Content-Language"] = email.language
         return message
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,8 +44,10 @@ from onecard.node.changes import ChangeTail
 from onecard.node.config import Bind, Config, Connect, Link, Tls, parse_address, passwords
 from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
+from onecard.node.mail import Mailer
 from onecard.node.name import NodeName
 from onecard.node.nchf import make_nchf
+from onecard.node.notice_post import NoticePost
 from onecard.node.ports import PortPinDesk, load_port_terms
 from onecard.node.vouchers import VoucherDesk
 from onecard.node.web import make_pages, make_site, run_web
@@ -96,6 +99,7 @@ class Node:
     links: Mapping[str, SmppLink]
     control: CreditControl
     gatekeeper: Gatekeeper
+    post: NoticePost
 
 
 @asynccontextmanager
@@ -177,7 +181,8 @@ async def run_node(
             web = await stack.enter_async_context(run_web(config.web, make_pages(site)))
             addresses = replace(addresses, web=web)
         _bind_to_peers(config, links, peer_passwords, stack)
-        await stack.enter_async_context(_running(upkeep.run(), jobs.run()))
+        post = _make_post(config, database.pool, parts, master, exchange, environment)
+        await stack.enter_async_context(_running(upkeep.run(), jobs.run(), post.run()))
         log.info(
             "onecard is up",
             node=config.node,
@@ -198,7 +203,24 @@ async def run_node(
             links,
             control,
             gatekeeper,
+            post,
         )
+
+
+def _make_post(
+    config: Config,
+    pool: Pool,
+    parts: list[int],
+    master: MasterKey,
+    exchange: Exchange,
+    environment: Mapping[str, str] | None,
+) -> NoticePost:
+    mailer = None
+    if config.mail is not None:
+        password = config.mail.password(os.environ if environment is None else environment)
+        mailer = Mailer(config.mail, password, name=config.operator.name)
+    tell = exchange.acceptor.tell_in_segments
+    return NoticePost(pool, parts, config, master, exchange.clock, tell=tell, mailer=mailer)
 
 
 def _notify_all(notifier: Notifier, control: CreditControl) -> None:

@@ -69,8 +69,11 @@ ACTOR = "onecard"
 
 
 def make_sender(config: Config) -> Sender:
-    """Who speaks to subscribers."""
-    return Sender(config.operator.name, config.notices.page, config.notices.phone)
+    """Who speaks to subscribers; the page is that of `[web]` unless another is given."""
+    page = config.notices.page
+    if page is None and config.web is not None and config.web.url is not None:
+        page = f"{config.web.url.rstrip('/')}/notice"
+    return Sender(config.operator.name, page, config.notices.phone)
 
 
 class NoticePost:
