@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import Figure, charging, directory, ledger, nchf, texts
+from bench import Figure, charging, directory, ledger, nchf, texts, winddown
 
 SECTIONS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "ledger": ledger.measure,
@@ -23,6 +23,7 @@ SECTIONS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "charging": charging.measure,
     "nchf": nchf.measure,
     "directory": directory.measure,
+    "winddown": winddown.measure,
 }
 
 

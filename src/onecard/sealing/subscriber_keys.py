@@ -8,6 +8,9 @@ from onecard.database.pool import Connection
 from onecard.sealing.keys import KeyDestroyed, MasterKey, SealingKey
 
 INSERT = "INSERT INTO subscriber_key (part, subscriber_id, wrapped) VALUES ($1, $2, $3)"
+INSERT_SOME = """
+INSERT INTO subscriber_key (part, subscriber_id, wrapped)
+SELECT $1, id, wrapped FROM unnest($2::bigint[], $3::bytea[]) q(id, wrapped)"""
 FIND = "SELECT wrapped FROM subscriber_key WHERE part = $1 AND subscriber_id = $2"
 FIND_SOME = "SELECT subscriber_id, wrapped FROM subscriber_key WHERE part = $1 AND subscriber_id = ANY ($2)"
 DESTROY = "DELETE FROM subscriber_key WHERE part = $1 AND subscriber_id = $2"
@@ -20,6 +23,14 @@ async def create_subscriber_key(
     key, wrapped = master.new_key(_bound_to(part, subscriber_id))
     await connection.execute(INSERT, part, subscriber_id, wrapped)
     return key
+
+
+async def create_subscriber_keys(
+    connection: Connection, master: MasterKey, part: int, subscriber_ids: Sequence[int]
+) -> None:
+    """Make the keys of many subscribers at once."""
+    wrapped = [master.new_key(_bound_to(part, one))[1] for one in subscriber_ids]
+    await connection.execute(INSERT_SOME, part, subscriber_ids, wrapped)
 
 
 async def get_subscriber_key(
