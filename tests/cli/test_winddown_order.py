@@ -168,7 +168,7 @@ def test_what_has_come_is_not_changed(office: Office) -> None:
 def test_every_fault_of_a_plan_is_named(office: Office) -> None:
     wrong = office.terminal.write("wrong.toml", TEXT.replace('"sale"', '"sail"').replace('cash = "full"', ""))
     said = office.fail("draft", wrong)
-    assert said.startswith("onecard: nothing is proposed:\n  line ")
+    assert said.startswith("onecard: the plan is no good:\n  line ")
     assert "Invalid enum value 'sail'" in said
     assert "does not say what is paid back of cash" in said
     second = office.terminal.write("second.toml", TEXT.replace("version = 1", "version = 2"))
@@ -205,3 +205,24 @@ def test_every_command_needs_an_order_that_is_started(office: Office) -> None:
     office.start()
     assert "is proposed with `onecard winddown amend`" in office.fail("draft", "plan.toml")
     assert "no such stay is open" in office.fail("resume", "--at", "2022-01-01")
+
+
+def test_a_version_and_a_file_are_rehearsed_in_a_database_that_is_thrown_away(office: Office) -> None:
+    office.tell("draft", office.terminal.write("plan.toml", TEXT))
+    before = office.ask("status")
+    said = office.tell("rehearse", "1", "--accounts", "3").splitlines()
+    assert said[0].startswith("seed 1: 3 accounts, 3 stages until 2022-")
+    assert said[-1] == "all went by the plan"
+    rehearsed = office.ask("rehearse", "plan.toml", "--accounts", "3", "--seed", "2", "--seeds", "2")
+    assert [(one["seed"], one["findings"]) for one in rehearsed["rehearsals"]] == [(2, []), (3, [])]
+    assert rehearsed["good"]
+    assert office.ask("status") == before
+
+
+def test_a_rehearsal_needs_a_plan_with_dates(office: Office) -> None:
+    office.terminal.write("stayed.toml", TEXT + "\n[[stay]]\nsince = 2021-12-01T00:00:00\n")
+    assert "there is nothing to rehearse" in office.fail("rehearse", "stayed.toml")
+    assert "no such version" in office.fail("rehearse", "7")
+    assert "No such file" in office.fail("rehearse", "lost.toml")
+    office.terminal.write("wrong.toml", "name =")
+    assert "the plan is no good: the file: is not TOML" in office.fail("rehearse", "wrong.toml")

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from onecard.cli.command import desk_command, new_group, plain_command
-from onecard.cli.desk import Desk
+from onecard.cli.command import desk_command, new_group, plain_command, run
+from onecard.cli.desk import Desk, open_desk
 from onecard.cli.failures import Failure, Misuse, accept, list_problems
 from onecard.cli.options import Options
 from onecard.cli.show import Answer, Table, say_time
@@ -30,17 +30,21 @@ from onecard.cli.winddown_answers import (
     say_status,
     say_stays,
 )
+from onecard.cli.winddown_rehearsal import rehearse_seeds
 from onecard.values.gate import Capability
 from onecard.values.table import BadTable
 from onecard.winddown import actions, store
 from onecard.winddown.model import Extension, HostCut, LocalTime, OrderRefusal, Stay, Version
-from onecard.winddown.reading import TEXT_MOST, read_plan
+from onecard.winddown.reading import TEXT_MOST, PlanFile, read_plan
 from onecard.winddown.rules import check_told, date_stages, gates_at, to_local
 from onecard.winddown.status import load_status
 from onecard.winddown.versions import APPROVALS_NEEDED, Versions
 
 VERSION_HIGHEST = 1_000_000
 EXTENSION_DAYS_MOST = 3650
+SEED_HIGHEST = 2**63 - 1
+SEEDS_MOST = 100_000
+ACCOUNTS_MOST = 10_000
 
 app = new_group("The end of the service by order: the plan, its versions, its gates.")
 
@@ -305,6 +309,51 @@ async def version_(
     return Answer({**describe_version(found, versions), "text": text}, parts, desk.zone)
 
 
+@plain_command(app, "rehearse")
+def rehearse(
+    options: Options,
+    plan: Annotated[
+        str, typer.Argument(metavar="FILE|VERSION", help="A plan in TOML, or the number of a version.")
+    ],
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="NUMBER", min=0, max=SEED_HIGHEST, help="What chance goes by.")
+    ] = 1,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds", metavar="COUNT", min=1, max=SEEDS_MOST, help="Go on with the seeds after it."
+        ),
+    ] = 1,
+    accounts: Annotated[
+        int,
+        typer.Option("--accounts", metavar="COUNT", min=1, max=ACCOUNTS_MOST, help="How many subscribers."),
+    ] = 50,
+) -> Answer:
+    """Carry a plan out on synthetic subscribers, in a database that is thrown away, with harm done on purpose.
+
+    The clock is moved over every stage, and every gate is tried a second before, at it, and a second after. A stay, an
+    extension or an early cut may come to pass; the machine stops in the middle of a payout; the bank is late, away,
+    and repeats itself. In the end the books of subscribers, bank and ledger are held against each other.
+    """
+    file = _find_plan(options, plan)
+    return run(rehearse_seeds(file, range(seed, seed + seeds), accounts))
+
+
+def _find_plan(options: Options, plan: str) -> PlanFile:
+    """The plan of a file, or else of a version in the database."""
+    if plan.isdecimal() and not Path(plan).exists():
+        return run(_load_version(options, int(plan)))
+    with _naming_faults():
+        return read_plan(_read_text(Path(plan)))
+
+
+async def _load_version(options: Options, number: int) -> PlanFile:
+    async with open_desk(options) as desk:
+        found = (await store.list_versions(desk.connection)).find(number)
+        version = accept(found or OrderRefusal.UNKNOWN_VERSION)
+        return read_plan(await store.get_text(desk.connection, version.number))
+
+
 async def _tell_proposed(desk: Desk, version: Version) -> Answer:
     """What was proposed, for those who are to approve it."""
     alarms = check_told(read_plan(await store.get_text(desk.connection, version.number)).plan)
@@ -331,7 +380,7 @@ def _naming_faults() -> Iterator[None]:
         yield
     except BadTable as bad:
         raise Failure(
-            "bad_plan", list_problems("nothing is proposed", list(map(str, bad.problems)))
+            "bad_plan", list_problems("the plan is no good", list(map(str, bad.problems)))
         ) from None
 
 
