@@ -256,7 +256,7 @@ async def _assemble(
     stack: AsyncExitStack,
 ) -> tuple[Exchange, Directory, Upkeep, CreditControl, ChangeTail]:
     """Make the parts that texts and charging go through; each is closed after those that use it."""
-    directory = Directory(partial(_load_card, pool), cards_most=config.directory_cards_most)
+    directory = Directory(partial(load_card, pool), cards_most=config.directory_cards_most)
     body_keys = BodyKeys(pool, master)
     queues = Queues(config.node, most=config.texts.queue_most)
     service_code = config.operator.service_code
@@ -321,7 +321,8 @@ async def _assemble(
     return Exchange(acceptor, handover, queues, clock), directory, upkeep, control, tail
 
 
-async def _load_card(pool: Pool, key: Key) -> CardEntry | None:
+async def load_card(pool: Pool, key: Key) -> CardEntry | None:
+    """The card of a number or an IMSI, as switching needs it."""
     async with connection(pool) as borrowed:
         if key.startswith("+"):
             found = await find_card_with_lines(borrowed, E164(key))
