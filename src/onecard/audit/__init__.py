@@ -2,6 +2,6 @@
 
 from onecard.audit.actions import record, record_each
 from onecard.audit.model import AuditRecord
-from onecard.audit.store import list_records
+from onecard.audit.store import list_all_records, list_records
 
-__all__ = ["AuditRecord", "list_records", "record", "record_each"]
+__all__ = ["AuditRecord", "list_all_records", "list_records", "record", "record_each"]

@@ -48,6 +48,8 @@ class EntryKind(IntEnum):
     """A payout that came back."""
     CARD_PRICE = 21
     """What was paid for a card that became void is owed again."""
+    PLAN_VALUE = 22
+    """The part of a plan's fee that was not used is given back."""
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False):

@@ -109,7 +109,10 @@ WHERE v.used_at IS NULL AND v.voided_at IS NULL AND b.expires_at > $1 GROUP BY b
 OWED_FOR_CARDS = """
 SELECT p.currency, sum(p.paid_micros)::bigint AS micros FROM card_payment p
 JOIN card c ON c.part = p.part AND c.id = p.card_id
-WHERE p.part = $1 AND c.state = 'sold' GROUP BY p.currency"""
+WHERE p.part = $1 AND c.state = 'sold' AND NOT EXISTS (
+    SELECT FROM side_account s JOIN entry e ON e.part = s.part AND e.account_id = s.side_account_id
+    WHERE s.part = $1 AND s.account_id = c.account_id AND s.value = 'unactivated_cards' AND e.memo = 'card ' || c.id)
+GROUP BY p.currency"""
 
 
 async def list_unequal(connection: Connection, part: int) -> AsyncIterator[Compared]:

@@ -1,0 +1,191 @@
+"""Print a closing statement (PDF). Everything on it is from the signed document, and it says how to prove that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
+from xml.sax.saxutils import escape
+
+from reportlab.lib.pagesizes import A4  # type: ignore[import-untyped]
+from reportlab.lib.styles import ParagraphStyle  # type: ignore[import-untyped]
+from reportlab.lib.units import mm  # type: ignore[import-untyped]
+from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # type: ignore[import-untyped]
+from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle  # type: ignore[import-untyped]
+
+from onecard.sealing.signing import SignedDocument, canonical
+from onecard.values.money import format_micros
+
+MARGIN = 18 * mm
+CHINESE = "STSong-Light"
+"""Comes with every PDF reader; has Latin letters, too."""
+BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=12)
+CODE = ParagraphStyle("code", fontName="Courier", fontSize=7.5, leading=10, wordWrap="CJK")
+TITLE = ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=16, leading=22)
+HEADING = ParagraphStyle("heading", fontName="Helvetica-Bold", fontSize=11, leading=15, spaceBefore=8)
+GRID = TableStyle(
+    [
+        ("LINEBELOW", (0, 0), (-1, 0), 0.6, "black"),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("TOPPADDING", (0, 0), (-1, -1), 1),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
+    ]
+)
+
+
+def print_statement(signed: SignedDocument) -> bytes:
+    """The statement as PDF; the same bytes for the same document."""
+    pdfmetrics.registerFont(UnicodeCIDFont(CHINESE))
+    out = BytesIO()
+    document = signed.document
+    paper = SimpleDocTemplate(
+        out,
+        pagesize=A4,
+        leftMargin=MARGIN,
+        rightMargin=MARGIN,
+        topMargin=MARGIN,
+        bottomMargin=MARGIN,
+        title=f"Closing statement of {document['operator']}",
+        author=document["operator"],
+        invariant=True,
+    )
+    paper.build([*_open(document), *_tell_money(document), *_tell_rest(document), *_prove(signed)])
+    return out.getvalue()
+
+
+def _open(document: Mapping[str, Any]) -> Iterator[Flowable]:
+    order = document["order"]
+    yield _say("Closing statement", TITLE)
+    yield _say(f"of {document['operator']}, made at {document['made_at']} by {document['made_by']}")
+    yield _say("The order", HEADING)
+    yield _draw(
+        ("what", ""),
+        [
+            ("issued by", order["issuer"]),
+            ("legal basis", order["legal_basis"]),
+            ("received", order["received"]),
+            ("SHA-256 of the document", order["document_sha256"] or "not entered"),
+            ("plan", f"{order['plan']}, version {order['plan_version']}"),
+            ("SHA-256 of the plan", order["plan_sha256"]),
+            ("approved by", ", ".join(order["approved_by"])),
+        ],
+    )
+    yield _say("Stages", HEADING)
+    yield _draw(
+        ("at", "stage", "has come"),
+        [
+            (one["at"] or "no date", one["name"], "yes" if one["has_come"] else "no")
+            for one in document["stages"]
+        ],
+    )
+    yield _say(f"Balances at the gate, {document['gate']['as_of']}", HEADING)
+    yield _draw(
+        ("value", "how many", "worth", "owed", "paid back"),
+        [
+            (
+                one["value"],
+                one["count"],
+                _money(one["value_micros"], one["currency"]),
+                _money(one["owed_micros"], one["currency"]),
+                document["gate"]["policies"].get(one["value"], ""),
+            )
+            for one in document["gate"]["balances"]
+        ],
+    )
+
+
+def _tell_money(document: Mapping[str, Any]) -> Iterator[Flowable]:
+    for money in document["money"]:
+        currency = money["currency"]
+        yield _say(f"Money in {currency}", HEADING)
+        yield _draw(
+            ("on subscribers' accounts", "moved"),
+            [(kind, _money(micros, currency)) for kind, micros in sorted(money["moved_micros"].items())]
+            + [("remaining", _money(money["remaining_micros"], currency))],
+        )
+        yield Spacer(0, 6)
+        yield _draw(
+            ("what is left", "why", "how many", "amount"),
+            [
+                (one["value"], one["state"], one["count"], _money(one["micros"], currency))
+                for one in money["residue"]
+            ]
+            + [("vouchers", "not used", "", _money(money["vouchers_not_used_micros"], currency))],
+        )
+        yield Spacer(0, 6)
+        yield _draw(
+            ("cover", ""),
+            [
+                ("owed", _money(money["owed_micros"], currency)),
+                (
+                    f"in hand on {money.get('in_hand_on', '')}",
+                    _money(money.get("in_hand_micros", 0), currency),
+                ),
+                ("spare", _money(money.get("spare_micros", 0), currency)),
+            ],
+        )
+
+
+def _tell_rest(document: Mapping[str, Any]) -> Iterator[Flowable]:
+    books, ledger = document["reconciliation"], document["ledger"]
+    yield _say("Refunds", HEADING)
+    yield _draw(
+        ("value", "state", "how many", "amount"),
+        [
+            (one["value"], one["state"], one["count"], _money(one["micros"], one["currency"]))
+            for one in document["refunds"]
+        ],
+    )
+    yield _say("Proof", HEADING)
+    yield _say(
+        f"{books['payments']} payments agree in payout files, ledger and {books['statements']} bank statements. "
+        f"{ledger['entries']} entries on {ledger['accounts']} accounts sum to zero."
+    )
+    yield _say(f"Numbers: {document['numbers']['imported']} imported", HEADING)
+    yield _draw(
+        ("country", "state", "how many"),
+        [
+            (country, state, count)
+            for country, states in sorted(document["numbers"]["by_country"].items())
+            for state, count in sorted(states.items())
+        ],
+    )
+
+
+def _prove(signed: SignedDocument) -> Iterator[Flowable]:
+    yield _say("Signature", HEADING)
+    yield _say(
+        f"{signed.signature.algorithm} over the canonical JSON of this statement. The file of it is proved with "
+        "`onecard winddown verify`, or with any program that knows Ed25519."
+    )
+    digest = sha256(canonical(signed.document)).hexdigest()
+    for name, value in (
+        ("SHA-256", digest),
+        ("public key", signed.signature.public_key),
+        ("signature", signed.signature.value),
+    ):
+        yield _say(f"{name} {value}", CODE)
+
+
+def _draw(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> Flowable:
+    cells = [[_say(str(cell)) for cell in row] for row in (titles, *rows)]
+    return LongTable(cells or [[""]], repeatRows=1, style=GRID, hAlign="LEFT")
+
+
+def _say(text: str, style: ParagraphStyle = BODY) -> Paragraph:
+    written = escape(text)
+    return Paragraph(written if _is_latin(text) else f'<font name="{CHINESE}">{written}</font>', style)
+
+
+def _is_latin(text: str) -> bool:
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _money(micros: int, currency: str) -> str:
+    return f"{format_micros(micros)} {currency}"
