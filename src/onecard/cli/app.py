@@ -32,7 +32,7 @@ GROUPS = {
     "allowance": "Allowances: units that are used before cash.",
     "usage": "Usage records: what was used, and what it cost.",
     "staff": "Who works at the console, and what each may do.",
-    "winddown": "The end of the service by order: the plan, its versions, its gates.",
+    "winddown": "The end of the service by order: the plan, its versions, its gates, and the closing statement.",
 }
 
 

@@ -133,9 +133,7 @@ async def reconcile_books(desk: Desk) -> Answer:
             empty="no payout has moved yet",
         ),
     ]
-    return Answer(
-        _describe_books(found), parts, desk.zone, is_good=found.agrees and found.is_covered
-    )
+    return Answer(_describe_books(found), parts, desk.zone, is_good=found.agrees and found.is_covered)
 
 
 async def report(
@@ -159,7 +157,12 @@ async def report(
         raise Misuse("--until goes with --from-audit")
     values = [_describe_value(one) for one in await store.sum_balances(desk.connection)]
     refunds = [
-        {"value": one.value, "state": one.state, "count": one.count, "amount": Money(one.micros, one.currency)}
+        {
+            "value": one.value,
+            "state": one.state,
+            "count": one.count,
+            "amount": Money(one.micros, one.currency),
+        }
         for one in await store.sum_refunds(desk.connection)
     ]
     left = [_describe_residue(one) for one in await store.sum_residue(desk.connection)]

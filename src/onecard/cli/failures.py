@@ -29,6 +29,7 @@ from onecard.values.gate import Capability, Closed, Gates
 from onecard.values.money import BadMoney
 from onecard.values.phone import BadNumber
 from onecard.values.table import BadTable
+from onecard.winddown.closing.model import SnapshotRefusal
 from onecard.winddown.model import ChangesThePast, OrderRefusal
 from onecard.winddown.rules import AmendmentRefusal
 
@@ -50,6 +51,7 @@ Refusal = (
     | PortRefusal
     | ReturnRefusal
     | LegalHoldRefusal
+    | SnapshotRefusal
 )
 
 SENTENCES: dict[Refusal, str] = {
@@ -188,6 +190,7 @@ SENTENCES: dict[Refusal, str] = {
     LegalHoldRefusal.UNKNOWN_HOLD: "there is no such legal hold: see `onecard hold list`",
     LegalHoldRefusal.LIFTED_ALREADY: "this legal hold was lifted before",
     LegalHoldRefusal.SAME_PERSON: "another person must lift it than the one who asked for it",
+    SnapshotRefusal.TOO_SOON: "what was charged before the gate may not be written yet: try again in a minute",
 }
 """Every refusal that the command line can meet."""
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from onecard.cli import closing
 from onecard.cli.command import desk_command, new_group, plain_command, run
 from onecard.cli.desk import Desk, open_desk
 from onecard.cli.failures import Failure, Misuse, accept, list_problems
@@ -46,7 +47,9 @@ SEED_HIGHEST = 2**63 - 1
 SEEDS_MOST = 100_000
 ACCOUNTS_MOST = 10_000
 
-app = new_group("The end of the service by order: the plan, its versions, its gates.")
+app = new_group(
+    "The end of the service by order: the plan, its versions, its gates, and the closing statement."
+)
 
 FileArgument = Annotated[
     Path,
@@ -415,3 +418,6 @@ def _parse_time(text: str) -> datetime:
         raise Misuse(
             "a time is like 2022-03-31T23:59:59, or has its offset: 2022-03-31T23:59:59-04:00"
         ) from None
+
+
+closing.add_commands(app)

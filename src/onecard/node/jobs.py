@@ -19,6 +19,7 @@ from onecard.charging.subscriptions import renew_due
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
 from onecard.gateways.smpp.link import Exchange, Link
 from onecard.lines.actions import refuse_expired_applications, release_numbers
+from onecard.node.books import Bookkeeper
 from onecard.node.config import Config
 from onecard.node.name import NodeName
 from onecard.node.notices import NoticeTeller
@@ -73,6 +74,7 @@ class Jobs:
         self._name = name
         self._gates = gates
         self._zone = ZoneInfo(config.operator.time_zone)
+        self._books = Bookkeeper(gates, self._zone)
         self._teller = NoticeTeller(pool, parts, exchange.acceptor.tell, exchange.clock, self._zone)
         self.on_stage: list[Callable[[Sequence[str]], None]] = []
         """Called with the open sessions whose use a stage of an order to stop has ended."""
@@ -113,6 +115,7 @@ class Jobs:
             await self._look_at_accounts(borrowed, now)
             await self._tidy_daily(borrowed, now)
             await self._tell_late_ports(borrowed, now)
+            await self._books.work(borrowed, now)
         for part in self._parts:
             await self._move_on(part, now)
         await self._teller.tell_due()

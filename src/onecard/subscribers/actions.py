@@ -10,7 +10,7 @@ import msgspec
 
 from onecard import audit, ledger
 from onecard.database.pool import Connection
-from onecard.sealing.keys import MasterKey, SealingKey
+from onecard.sealing.keys import MasterKey
 from onecard.sealing.subscriber_keys import (
     create_subscriber_key,
     destroy_subscriber_key,
@@ -75,11 +75,6 @@ async def open_contact(connection: Connection, master: MasterKey, part: int, sub
     """The contact details of a subscriber whom the caller holds; the caller writes down who looks, and what for."""
     key = await get_subscriber_key(connection, master, part, subscriber_id)
     sealed = await store.get_sealed_contact(connection, part, subscriber_id)
-    return open_sealed_contact(key, sealed, part, subscriber_id)
-
-
-def open_sealed_contact(key: SealingKey, sealed: bytes, part: int, subscriber_id: int) -> Contact:
-    """Contact details of which the caller has key and row, one of many; as `open_contact`."""
     return msgspec.json.decode(key.open(sealed, _bound_to(part, subscriber_id)), type=Contact)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import msgspec
@@ -16,27 +16,20 @@ from pypdf import PdfReader
 import shop
 from charging.months import PLANS, Months, tariff_of
 from onecard import audit
-from onecard.cards.model import Card, CardPayment
+from onecard.cards.model import Card
 from onecard.database.pool import Database, connection
 from onecard.ledger import top_up
 from onecard.payments.actions import make_vouchers
-from onecard.payments.bank.model import BankStatement, Booked, PaymentOrder
-from onecard.payments.payouts.actions import apply_statement
+from onecard.payments.bank.model import PaymentOrder
 from onecard.payments.refunds.cards import request_refund_of_card
 from onecard.payments.sides.actions import dispute, give_promotional_credit, pay_in_deposit
 from onecard.payments.sides.model import SideAccount
-from onecard.sales.actions import sell_card_to_newcomer
 from onecard.sealing.signing import SignatureBroken, SigningKey, canonical, verify_document
 from onecard.subscribers.actions import erase_subscriber
 from onecard.subscribers.model import Contact
-from onecard.values.gate import NO_ORDER, Capability, Closed, Gates
-from onecard.values.language import Language
-from onecard.values.money import Money
-from onecard.winddown import actions as order
+from onecard.values.gate import NO_ORDER, Closed
 from onecard.winddown.closing import store
 from onecard.winddown.closing.actions import (
-    issue_statement,
-    name_residue,
     sum_residue_by_province,
     take_snapshot,
 )
@@ -50,105 +43,13 @@ from onecard.winddown.closing.model import (
 )
 from onecard.winddown.closing.printing import print_statement
 from onecard.winddown.gatekeeper import Gatekeeper
-from onecard.winddown.model import Order, Plan, RefundPolicy, Stage, ValueKind, Version
-from onecard.winddown.reading import PlanFile
+from onecard.winddown.model import ValueKind
 from onecard.winddown.store import load_in_force
-from onecard.winddown.writing import write_plan
-from payments.treasury import ALICE, BOB, OURS, Treasury, cents, debit
-from winddown.plans import TORONTO, local
+from payments.treasury import ALICE, BOB, cents, debit
+from winddown.closing.end import CLOSED_DOWN, DAY, GATE, KEY, End
+from winddown.plans import TORONTO
 
 V, R = ValueKind, ResidueState
-SALES_END = Stage(
-    "sales end",
-    local("2026-03-20"),
-    closes=frozenset({Capability.SALE, Capability.TOP_UP, Capability.RENEWAL_FEE}),
-    opens=frozenset({Capability.REFUND}),
-)
-OPERATIONS_END = Stage("operations end", local("2026-04-01"), closes=frozenset({Capability.ACTIVATION}))
-PURGE = Stage("purge", local("2027-04-01"), opens=frozenset({Capability.PURGE}), is_irreversible=True)
-PLAN = Plan(
-    version=1,
-    name="the end of Maple",
-    time_zone=TORONTO,
-    order=Order("The Governor in Council", "Investment Canada Act", date(2026, 3, 1), "0a" * 32),
-    stages=(SALES_END, OPERATIONS_END, PURGE),
-    last_days={},
-    refunds={
-        **dict.fromkeys(V, RefundPolicy.FULL),
-        V.UNUSED_PLAN_VALUE: RefundPolicy.PRO_RATA,
-        V.DISPUTED: RefundPolicy.WHEN_DECIDED,
-        V.PROMOTIONAL: RefundPolicy.NOTHING,
-        V.UNACTIVATED_CARDS: RefundPolicy.AS_PAID,
-    },
-)
-GATE = datetime(2026, 3, 20, 4, tzinfo=UTC)
-CLOSED_DOWN = datetime(2026, 4, 10, tzinfo=UTC)
-KEY = SigningKey(bytes(range(32)))
-DAY = timedelta(days=1)
-
-
-class End(Treasury):
-    """A treasury whose service is ordered to stop."""
-
-    async def order(self) -> None:
-        at = self.clock.now()
-        drafted = await order.draft_plan(self.borrowed, at, actor=ALICE, text=write_plan(PlanFile(PLAN, ())))
-        assert isinstance(drafted, Version), drafted
-        for actor in (ALICE, BOB):
-            await order.approve_version(self.borrowed, at, actor=actor, number=1)
-        assert isinstance(await order.start(self.borrowed, at, actor=ALICE), Version)
-
-    async def gates(self) -> Gates:
-        return Gatekeeper(await load_in_force(self.borrowed)).at(self.clock.now())
-
-    async def snapshot(self) -> Snapshot | SnapshotRefusal | Closed:
-        return await take_snapshot(
-            self.borrowed, self.clock.now(), actor=ALICE, gates=await self.gates(), zone=TORONTO
-        )
-
-    async def totals(self) -> dict[ValueKind, tuple[int, int, int]]:
-        totals = await store.sum_balances(self.borrowed)
-        return {one.value: (one.count, one.value_micros, one.owed_micros) for one in totals}
-
-    async def name(self) -> dict[tuple[ValueKind, ResidueState], int]:
-        totals = await name_residue(
-            self.borrowed, self.clock.now(), actor=ALICE, inactive_since=GATE - 30 * DAY
-        )
-        return {(one.value, one.state): one.micros for one in totals}
-
-    async def issue(self) -> Issued | NotClosable:
-        return await issue_statement(
-            self.borrowed, self.clock.now(), actor=ALICE, key=KEY, operator="Maple Mobile", zone=TORONTO
-        )
-
-    async def faults(self) -> list[ClosingFault]:
-        issued = await self.issue()
-        assert isinstance(issued, NotClosable), issued
-        return [one.fault for one in issued.faults]
-
-    async def state_bank(self, closing: Money, *booked: Booked) -> None:
-        moved = sum(-one.amount.micros for one in booked)
-        opening = closing - Money(moved, shop.CAD)
-        statement = BankStatement(
-            f"S{self.clock.now():%m%d}", OURS, booked, opening, closing, self.clock.now().date()
-        )
-        await apply_statement(self.borrowed, self.clock.now(), actor="onecard", statement=statement)
-
-    async def sell_paid(self, contact: Contact = shop.WANG) -> Card:
-        card = await sell_card_to_newcomer(
-            self.borrowed,
-            self.clock.now(),
-            actor=ALICE,
-            gates=NO_ORDER,
-            master=shop.MASTER,
-            contact=contact,
-            language=Language.FRENCH,
-            currency=shop.CAD,
-            country=shop.CA,
-            payment=CardPayment(cents(2_500), "visa", f"pay-{contact.name}"),
-        )
-        assert isinstance(card, Card), card
-        return card
 
 
 @pytest.fixture
@@ -317,6 +218,19 @@ async def test_all_that_is_left_has_a_name_and_none_of_it_is_income(end: End) ->
     assert await end.system("revenue") == revenue
 
 
+async def test_who_was_told_in_vain_is_unreachable(end: End) -> None:
+    await end.order()
+    told = """
+    INSERT INTO notice_recipient (part, subscriber_id, notice_id, language, is_urgent, state, channel, due_at)
+    VALUES ($1, $2, $3, 'en', false, $4, 'letter', $5)"""
+    for results in (("unreached",), ("unreached", "reached"), ("sent",)):
+        card = await end.earn(10_000_000)
+        for notice_id, result in enumerate(results):
+            await end.borrowed.execute(told, card.part, card.subscriber_id, notice_id, result, shop.AT)
+    end.clock.move_to(CLOSED_DOWN)
+    assert await end.name() == {(V.CASH, R.UNREACHABLE): 10_000_000, (V.CASH, R.UNCLAIMED): 20_000_000}
+
+
 async def test_a_card_that_became_void_is_left_once_before_and_after_its_refund_is_asked_for(
     end: End,
 ) -> None:
@@ -357,8 +271,9 @@ async def test_what_is_left_is_told_by_province_and_who_looked_is_written_down(e
         ("QC", R.UNCLAIMED, 1, 26_000_000),
         ("unknown", R.UNCLAIMED, 2, 52_000_000),
     ]
-    last = (await audit.list_records(end.borrowed, "winddown"))[0]
-    assert (last.action, last.detail) == ("read_provinces", {"reason": "report", "accounts": 10})
+    records = await audit.list_records(end.borrowed, "residue")
+    assert {(one.action, one.detail["reason"]) for one in records} == {("read_contacts", "report")}
+    assert sum(len(one.detail["subscribers"]) for one in records) == 5
 
 
 async def test_no_statement_is_issued_while_anything_stands_against_it(end: End) -> None:

@@ -22,8 +22,7 @@ from onecard.ledger import EntryKind, Posted, Posting
 from onecard.portability.returns import account_for_numbers
 from onecard.sealing.keys import MasterKey
 from onecard.sealing.signing import SigningKey, sign_document
-from onecard.sealing.subscriber_keys import get_subscriber_keys
-from onecard.subscribers.actions import open_sealed_contact
+from onecard.subscribers.actions import read_contacts
 from onecard.values.gate import Capability, Closed, Gates
 from onecard.values.money import Currency
 from onecard.winddown.closing import store
@@ -232,22 +231,28 @@ async def sum_residue_by_province(
 ) -> tuple[ProvinceTotal, ...]:
     """What is left by province of the subscribers' addresses, as unclaimed property is reported.
 
-    Contact details are opened for it one after the other, and only the province is kept; how many, and what for, is
-    written down first.
+    Contact details are opened for it, and only the province is kept; who looked, what for and at whom is written down.
     """
     counts: Counter[tuple[str, ResidueState, Currency]] = Counter()
     sums: Counter[tuple[str, ResidueState, Currency]] = Counter()
-    detail = {"reason": reason, "accounts": sum(one.count for one in await store.sum_residue(connection))}
-    async with connection.transaction():
-        await _record(connection, at, actor, "read_provinces", detail)
     for part in await store.list_parts(connection):
         after = 0
         while page := await store.list_residue(connection, part, after=after, most=PAGE):
             page, after = _whole_accounts(page)
-            ids = [row["subscriber_id"] for row in page if row["sealed_contact"] is not None]
-            keys = await get_subscriber_keys(connection, master, part, ids)
+            contacts = await read_contacts(
+                connection,
+                at,
+                actor=actor,
+                master=master,
+                part=part,
+                subscriber_ids={row["subscriber_id"] for row in page if row["subscriber_id"] is not None},
+                subject="residue",
+                reason=reason,
+            )
             for row in page:
-                key = _province_of(part, row, keys), ResidueState(row["state"]), Currency(row["currency"])
+                contact = contacts.get(row["subscriber_id"])
+                province = find_province(contact.postal_address) if contact else UNKNOWN_PROVINCE
+                key = province, ResidueState(row["state"]), Currency(row["currency"])
                 counts[key] += 1
                 sums[key] += row["micros"]
     return tuple(ProvinceTotal(*key, count=counts[key], micros=sums[key]) for key in sorted(sums))
@@ -258,14 +263,6 @@ def _whole_accounts(page: list[Any]) -> tuple[list[Any], int]:
     last = page[-1]["account_id"]
     whole = [row for row in page if row["account_id"] != last] if len(page) == PAGE else page
     return whole, whole[-1]["account_id"]
-
-
-def _province_of(part: int, row: Any, keys: Mapping[int, Any]) -> str:
-    key = keys.get(row["subscriber_id"])
-    if key is None or row["sealed_contact"] is None:
-        return UNKNOWN_PROVINCE
-    contact = open_sealed_contact(key, row["sealed_contact"], part, row["subscriber_id"])
-    return find_province(contact.postal_address)
 
 
 async def _load_policies(connection: Connection) -> Mapping[ValueKind, RefundPolicy]:

@@ -120,15 +120,19 @@ WITH balance AS (
           AND e.memo = 'card ' || c.id)
 ), active AS (
     SELECT account_id, max(at) AS at FROM entry WHERE part = $1 AND kind = ANY ($3) GROUP BY account_id
+), told AS (
+    SELECT subscriber_id, bool_or(state = 'unreached') AND NOT bool_or(state = 'reached') AS in_vain
+    FROM notice_recipient WHERE part = $1 GROUP BY subscriber_id
 )
 SELECT $1, b.account_id, b.value, n.state, b.currency, sum(n.micros)
 FROM balance b
 LEFT JOIN subscriber s ON s.part = $1 AND s.account_id = b.account_id
 LEFT JOIN active ON active.account_id = b.account_id
+LEFT JOIN told ON told.subscriber_id = s.id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN b.value = ANY ($4) THEN 'not_owed'
                 WHEN b.value = 'disputed' THEN 'disputed'
-                WHEN s.id IS NULL OR s.erased_at IS NOT NULL THEN 'unreachable'
+                WHEN s.id IS NULL OR s.erased_at IS NOT NULL OR told.in_vain THEN 'unreachable'
                 WHEN active.at IS NULL OR active.at < $2 THEN 'inactive'
                 ELSE 'unclaimed' END AS rest,
            CASE WHEN b.value = ANY ($4) OR b.value = 'disputed' THEN 0 ELSE least(b.held, b.micros) END AS held
@@ -144,7 +148,7 @@ GROUP BY value, state, currency ORDER BY value, state, currency"""
 ALL_NAMED = """
 SELECT NOT EXISTS (SELECT FROM part p WHERE NOT EXISTS (SELECT FROM closing_naming n WHERE n.part = p.part))"""
 LIST_RESIDUE = """
-SELECT r.account_id, r.state, r.currency, r.micros, s.id AS subscriber_id, s.sealed_contact
+SELECT r.account_id, r.state, r.currency, r.micros, s.id AS subscriber_id
 FROM (
     SELECT account_id, state, currency, sum(micros)::bigint AS micros FROM closing_residue
     WHERE part = $1 AND account_id > $2 GROUP BY account_id, state, currency
@@ -284,7 +288,7 @@ async def are_all_named(connection: Connection) -> bool:
 
 
 async def list_residue(connection: Connection, part: int, *, after: int, most: int) -> list[asyncpg.Record]:
-    """What is left by account, with the sealed contact details of whose it is."""
+    """What is left by account and state, and whose it is unless they were erased."""
     return await connection.fetch(LIST_RESIDUE, part, after, most)
 
 
