@@ -33,7 +33,7 @@ from onecard.gateways.smpp.translate import (
     STATUS_OF_REFUSAL,
     STATUS_OF_REPLACE_REFUSAL,
 )
-from onecard.node import config
+from onecard.node import config, payment_config
 from onecard.node.config import ConfigError, load_config
 from onecard.values.gate import OPENED_BY_A_STAGE, Capability
 from onecard.winddown import reading as winddown
@@ -56,6 +56,11 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[diameter.peers.connect]`": config.DiameterConnect,
     "`[charging]`": config.Charging,
     "`[[charging.consumers]]`": config.Consumer,
+    "`[payments]`": payment_config.Payments,
+    "`[[payments.providers]]`": payment_config.PaymentProvider,
+    "`[[payments.clients]]`": payment_config.PaymentClient,
+    "`[payouts]`": payment_config.Payouts,
+    "`[payouts.paid_from]`": payment_config.PayingAccount,
     "`[portability]`": config.Portability,
     "`[[portability.operators]]`": config.PortingOperator,
     "`[mail]`": config.Mail,

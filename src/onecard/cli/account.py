@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +20,16 @@ from onecard.cli.show import Answer, Table
 from onecard.ledger import Account, Entry
 from onecard.ledger.actions import PAGE_MOST
 from onecard.payments.actions import redeem, top_up_account
+from onecard.payments.sides.actions import (
+    decide_dispute,
+    dispute,
+    end_promotional_credit,
+    give_promotional_credit,
+    pay_in_deposit,
+    release_deposit,
+)
+from onecard.payments.sides.model import DisputeOutcome, SideAccount, SideRefusal
+from onecard.payments.sides.store import list_side_accounts
 from onecard.sealing.check import check_master_key
 from onecard.values.gate import Closed
 from onecard.values.money import Money, parse_micros
@@ -40,7 +52,9 @@ async def show(desk: Desk, account: AccountArgument) -> Answer:
     found = await find_account(desk.connection, account)
     closed = " (closed)" if found.closed_at else ""
     said = f"account {found.id}{closed}: {found.available} available, {found.held} held"
-    return Answer(_describe(found), [said], desk.zone)
+    sides = await list_side_accounts(desk.connection, found.part, found.id)
+    document = {**_describe(found), "apart": [_describe_side(side) for side in sides]}
+    return Answer(document, [said, *(f"  {side.value}: {side.available}" for side in sides)], desk.zone)
 
 
 @desk_command(app, "topup")
@@ -146,6 +160,101 @@ async def _is_repeated(desk: Desk, account: Account, reference: str) -> bool:
     """The entry of a repeat was written earlier than now."""
     event_id = ledger.name_event("top_up", reference)
     return desk.at != await store.find_time_of_entry(desk.connection, account.part, account.id, event_id)
+
+
+AmountArgument = Annotated[
+    str, typer.Argument(metavar="AMOUNT", help="In the account's currency: 20 or 12.50.")
+]
+ReferenceOption = Annotated[
+    str, typer.Option("--reference", metavar="REFERENCE", help="Of this act: the same one twice acts once.")
+]
+
+
+@desk_command(app, "deposit")
+async def deposit(
+    desk: Desk,
+    account: AccountArgument,
+    amount: AmountArgument,
+    reference: ReferenceOption,
+    release: Annotated[bool, typer.Option("--release", help="It is needed no more: make it cash.")] = False,
+) -> Answer:
+    """Note money that came in as a security: it is refunded at the end, and cannot be spent."""
+    action = release_deposit if release else pay_in_deposit
+    done = "is cash" if release else "is a deposit"
+    return await _move(desk, account, amount, reference, action, done)
+
+
+@desk_command(app, "dispute")
+async def dispute_(
+    desk: Desk,
+    account: AccountArgument,
+    amount: AmountArgument,
+    reference: ReferenceOption,
+    outcome: Annotated[
+        DisputeOutcome | None,
+        typer.Option(
+            "--decided",
+            metavar="kept|charged_back",
+            help="How it ended: it is the subscriber's, or went back to whoever had paid it in.",
+        ),
+    ] = None,
+) -> Answer:
+    """Set money apart of which somebody says that it is theirs, or end that."""
+    if outcome is None:
+        return await _move(desk, account, amount, reference, dispute, "is disputed")
+    action = partial(decide_dispute, outcome=outcome)
+    done = "is cash again" if outcome is DisputeOutcome.KEPT else "went back to who had paid it in"
+    return await _move(desk, account, amount, reference, action, done)
+
+
+@desk_command(app, "promote")
+async def promote(
+    desk: Desk,
+    account: AccountArgument,
+    amount: AmountArgument,
+    reference: ReferenceOption,
+    end: Annotated[bool, typer.Option("--end", help="Take it back.")] = False,
+) -> Answer:
+    """Give promotional credit, which is kept apart from cash and never refunded."""
+    action = end_promotional_credit if end else give_promotional_credit
+    return await _move(desk, account, amount, reference, action, "is taken back" if end else "is given")
+
+
+async def _move(
+    desk: Desk,
+    name: str,
+    amount: str,
+    reference: str,
+    action: Callable[..., Awaitable[SideAccount | SideRefusal]],
+    done: str,
+) -> Answer:
+    if not 0 < len(reference.strip()) <= REFERENCE_LENGTH_MOST:
+        raise Misuse(f"a reference has 1 to {REFERENCE_LENGTH_MOST} characters")
+    found = await find_account(desk.connection, name)
+    money = Money(parse_micros(amount), found.currency)
+    side = accept(
+        await action(
+            desk.connection,
+            desk.at,
+            actor=desk.actor,
+            part=found.part,
+            account_id=found.id,
+            amount=money,
+            event=reference.strip(),
+        )
+    )
+    document = {"account": found.id, "amount": money, **_describe_side(side)}
+    said = f"{money} of account {found.id} {done}; {side.value.value}: {side.available}"
+    return Answer(document, [said], desk.zone)
+
+
+def _describe_side(side: SideAccount) -> dict[str, Any]:
+    return {
+        "value": side.value,
+        "side_account": side.side_account_id,
+        "available": side.available,
+        "held": side.held,
+    }
 
 
 @desk_command(app, "entries")

@@ -21,6 +21,8 @@ GROUPS = {
     "line": "Numbers on cards: applications, settings, their end.",
     "account": "Prepaid accounts: balances, top-ups, entries.",
     "voucher": "Vouchers: PINs that top up an account once.",
+    "refund": "Refunds: balances on their way back.",
+    "payout": "Payouts: runs of refunds, their files, and what the bank answers.",
     "subscriber": "Subscribers: contact details, language, erasure.",
     "port": "Numbers that subscribers take to other operators.",
     "hold": "Legal holds: what forbids to destroy anything.",

@@ -10,7 +10,7 @@ import typer
 
 from onecard.cards import actions
 from onecard.cards import store as cards
-from onecard.cards.model import Card, StockItem
+from onecard.cards.model import Card, CardPayment, StockItem
 from onecard.cards.rules import EXCEPTION_LENGTH_MOST
 from onecard.cli import store
 from onecard.cli.command import desk_command, new_group
@@ -20,14 +20,18 @@ from onecard.cli.find import find_card
 from onecard.cli.options import ID_HIGHEST
 from onecard.cli.show import Answer, Table
 from onecard.cli.subscriber import check_contact
+from onecard.ledger.model import MOST_POSTING_MICROS
 from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
 from onecard.sales.actions import end_card, sell_card, sell_card_to_newcomer
 from onecard.sealing.check import check_master_key
 from onecard.values.card import parse_iccid
 from onecard.values.language import Language
+from onecard.values.money import Money, parse_micros
 from onecard.values.phone import E164, parse_country, parse_msisdn
 
 PAGE_MOST = 1000
+PAYMENT_LENGTH_MOST = 34
+"""Of a method or a reference: what fits where a bank has an account."""
 
 app = new_group("SIM stock and the cards that are sold.")
 
@@ -102,9 +106,24 @@ async def sell(
             help="A subscriber we know, in place of a new one.",
         ),
     ] = None,
+    paid: Annotated[
+        str | None,
+        typer.Option(
+            "--paid", metavar="AMOUNT", help="What was paid for the card, with --method and --reference."
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", metavar="METHOD", help="How: cash, or the payment provider's name."),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", metavar="REFERENCE", help="The payment's, to be paid back to."),
+    ] = None,
 ) -> Answer:
     """Sell a card: a SIM, a primary number, and an account that pays."""
-    goods = {
+    goods: dict[str, Any] = {
+        "payment": _read_payment(desk, paid, method, reference),
         "country": parse_country(country) if country else desk.config.operator.country,
         "msisdn": parse_msisdn(number) if number else None,
         "iccid": parse_iccid(iccid) if iccid else None,
@@ -116,6 +135,22 @@ async def sell(
     if not name or not email:
         raise Misuse("give --name and --email, or --subscriber")
     return await _tell_sale(desk, await _sell_to_newcomer(desk, name, email, address, language, goods))
+
+
+def _read_payment(
+    desk: Desk, paid: str | None, method: str | None, reference: str | None
+) -> CardPayment | None:
+    """What was paid for a card, in the operator's currency."""
+    if (paid, method, reference) == (None,) * 3:
+        return None
+    if not paid or not method or not reference:
+        raise Misuse("--paid, --method and --reference go together")
+    if max(len(method), len(reference)) > PAYMENT_LENGTH_MOST:
+        raise Misuse(f"--method and --reference have {PAYMENT_LENGTH_MOST} characters at most")
+    micros = parse_micros(paid)
+    if not 0 < micros <= MOST_POSTING_MICROS:
+        raise Misuse("what was paid is more than zero and at most a billion")
+    return CardPayment(Money(micros, desk.config.operator.money), method, reference)
 
 
 async def _sell_to_newcomer(

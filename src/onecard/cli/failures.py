@@ -20,6 +20,9 @@ from onecard.lines.model import LineRefusal
 from onecard.lines.rules import BadListEntry, BadSchedule
 from onecard.node.config import ConfigError
 from onecard.payments.model import VoucherRefusal
+from onecard.payments.payouts.model import PayoutRefusal
+from onecard.payments.refunds.model import RefundRefusal
+from onecard.payments.sides.model import SideRefusal
 from onecard.portability.model import PortRefusal, ReturnRefusal
 from onecard.sealing.keys import SealingError
 from onecard.staff.model import StaffRefusal
@@ -44,6 +47,9 @@ Refusal = (
     | PlanRefusal
     | AllowanceRefusal
     | VoucherRefusal
+    | RefundRefusal
+    | PayoutRefusal
+    | SideRefusal
     | StaffRefusal
     | ClaimRefusal
     | OrderRefusal
@@ -128,6 +134,46 @@ SENTENCES: dict[Refusal, str] = {
     VoucherRefusal.EXPIRED_ALREADY: "they would have expired already: set a later --expires",
     VoucherRefusal.UNKNOWN_BATCH: "there is no such batch: see `onecard voucher list`",
     VoucherRefusal.UNKNOWN_SERIAL: "there is no voucher with this serial number: see `onecard voucher list`",
+    RefundRefusal.UNKNOWN_ACCOUNT: "there is no such account of a subscriber",
+    RefundRefusal.UNKNOWN_CARD: "there is no such card: see `onecard card list`",
+    RefundRefusal.UNKNOWN_REFUND: "there is no such refund: see `onecard refund list`",
+    RefundRefusal.NOTHING_TO_REFUND: "nothing is available that could be refunded",
+    RefundRefusal.BAD_AMOUNT: "a refund is more than zero and at most what is available: see `onecard account show`",
+    RefundRefusal.ALREADY_OPEN: "a refund of this account is under way: see `onecard refund list ACCOUNT`",
+    RefundRefusal.CONFLICTING_EVENT: (
+        "this reference has requested another refund before: a new request needs a new reference"
+    ),
+    RefundRefusal.ERASED: "the subscriber was erased: no payee can be kept for them",
+    RefundRefusal.CARD_IN_USE: "the card was used, or can be still: only a card that became void is paid back",
+    RefundRefusal.NOT_PAID: "nobody wrote down what was paid for this card: see `onecard card sell --paid`",
+    RefundRefusal.WRONG_STATE: "the refund is in a state in which this cannot be done: see `onecard refund show`",
+    RefundRefusal.IN_A_RUN: "a payout run has this refund: nobody may change it until the bank has answered",
+    RefundRefusal.NO_PAYEE: "the refund has no payee yet: give one with `onecard refund change-payee`",
+    RefundRefusal.PAID_AS_IT_WAS: "this goes back the way it was paid: it can have no payee",
+    RefundRefusal.NOT_STAFF: "staff approve refunds: act as one with --actor staff:NAME",
+    RefundRefusal.SAME_PERSON: (
+        "you have requested or verified this refund, or entered its payee: somebody else must approve it"
+    ),
+    PayoutRefusal.NOTHING_APPROVED: (
+        "no refund is approved, cooled off and within the limits: see `onecard refund list --state approved`"
+    ),
+    PayoutRefusal.BAD_LIMIT: "a run has at least one payment, and a limit of more than zero",
+    PayoutRefusal.UNKNOWN_RUN: "there is no such run: see `onecard payout list`",
+    PayoutRefusal.WRONG_STATE: "the run is in a state in which this cannot be done: see `onecard payout show`",
+    PayoutRefusal.SAME_PERSON: "you have made this run: somebody else must release it",
+    PayoutRefusal.NOT_STAFF: "staff make and release runs: act as one with --actor staff:NAME",
+    PayoutRefusal.KEY_DESTROYED: (
+        "a subscriber in this run was erased: withdraw it with `onecard payout withdraw`, and make another"
+    ),
+    PayoutRefusal.UNKNOWN_LINE: "there is no such line: see `onecard payout unmatched`",
+    PayoutRefusal.ALREADY_RESOLVED: "this line was resolved before",
+    SideRefusal.UNKNOWN_ACCOUNT: "there is no such account, or it is closed",
+    SideRefusal.BAD_AMOUNT: "an amount is more than zero and at most a billion",
+    SideRefusal.OTHER_CURRENCY: "the account is kept in another currency",
+    SideRefusal.INSUFFICIENT: "there is not that much: see `onecard account show`",
+    SideRefusal.CONFLICTING_EVENT: (
+        "this reference has moved another amount before: a new one needs a new reference"
+    ),
     ClaimRefusal.BAD_CODE: "this is no claim code: it has 16 signs that fit each other; look at it again",
     ClaimRefusal.UNKNOWN_CODE: "nobody has this claim code: look at it again; a later letter may have another",
     ClaimRefusal.LOCKED: "too many wrong claim codes were tried: try again in an hour",

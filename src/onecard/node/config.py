@@ -19,6 +19,7 @@ import argon2
 import msgspec
 
 from onecard.lines.model import LineLimits
+from onecard.node.payment_config import Payments, Payouts, check_payments, read_secret
 from onecard.subscribers.rules import EMAIL
 from onecard.switching.model import LinkRole, Route
 from onecard.values.hours import BadHours, parse_hours
@@ -358,6 +359,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     portability: Portability = Portability()
     mail: Mail | None = None
     notices: Notices = Notices()
+    payments: Payments = Payments()
+    payouts: Payouts = Payouts()
     links: list[Link] = []
     node: str = "onecard-1"
     master_key_file: str | None = None
@@ -410,6 +413,7 @@ def check_config(config: Config) -> list[str]:
         *_check_names(config.links),
         *_check_portability(config.portability),
         *_check_notices(config),
+        *check_payments(config.payments, config.payouts),
         *_check_diameter(config),
         *(
             problem
@@ -626,3 +630,12 @@ def passwords(config: Config, environment: Mapping[str, str] | None = None) -> d
     """The passwords of the peers that we bind to, by link; raises ConfigError."""
     known = os.environ if environment is None else environment
     return {link.name: link.connect.password(known) for link in config.links if link.connect}
+
+
+def provider_secrets(config: Config, environment: Mapping[str, str] | None = None) -> dict[str, bytes]:
+    """The secrets that payment providers sign with, by their names; raises ConfigError."""
+    known = os.environ if environment is None else environment
+    try:
+        return {provider.name: read_secret(provider, known) for provider in config.payments.providers}
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"the secret of a payment provider cannot be read: {error}"]) from None

@@ -84,6 +84,34 @@ def parse_other_account(
     )
 
 
+def parse_account(
+    *,
+    iban: str | None = None,
+    canadian: str | None = None,
+    account: str | None = None,
+    clearing: str | None = None,
+    bic: str | None = None,
+) -> BankAccount:
+    """Read an account that is given in one of three ways; `clearing`: ``CNAPS:102100099996``. Raises `BadPayee`."""
+    if (iban is not None) + (canadian is not None) + (account is not None) != 1:
+        raise BadPayee(
+            "an account is given as an IBAN, as a Canadian account, or as another account: one of them"
+        )
+    if iban is not None and clearing is None:
+        return parse_iban(iban, bic)
+    if canadian is not None and clearing is None and bic is None:
+        return parse_canadian_account(canadian)
+    if account is None:
+        raise BadPayee("a clearing code goes with another account only, and a BIC not with a Canadian one")
+    system, _, member = (clearing or "").partition(":")
+    return parse_other_account(
+        account,
+        clearing_system=system if clearing else None,
+        clearing_member=member if clearing else None,
+        bic=bic,
+    )
+
+
 def _parse_bic(bic: str | None) -> str | None:
     if bic is not None and not _BIC.fullmatch(bic):
         raise BadPayee("a BIC has 8 or 11 capital letters and digits (ISO 9362)")
