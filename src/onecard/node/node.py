@@ -23,6 +23,7 @@ from onecard.charging.allowances import list_text_allowances
 from onecard.database.migrations import pending
 from onecard.database.pool import Connection, Database, Pool, connection
 from onecard.gateways.http.app import make_app
+from onecard.gateways.http.payments import PaymentRoutes
 from onecard.gateways.http.portability import PortRoutes
 from onecard.gateways.http.server import TlsFiles, serve_http
 from onecard.gateways.nchf.notify import Notifier
@@ -41,7 +42,7 @@ from onecard.messages.handover import Handover
 from onecard.messages.queues import Queues
 from onecard.messages.upkeep import Upkeep
 from onecard.node.changes import ChangeTail
-from onecard.node.config import Bind, Config, Connect, Link, Tls, parse_address, passwords
+from onecard.node.config import Bind, Config, Connect, Link, Tls, parse_address, passwords, provider_secrets
 from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
 from onecard.node.mail import Mailer
@@ -135,7 +136,11 @@ async def run_node(
         jobs.on_stage.append(notifier.abort)
         nchf = make_nchf(config.charging, control, notifier, master, clock)
         ports = PortRoutes(config.portability.operators, master, partial(load_port_terms, config=config))
-        app = make_app(database.pool, links, routes, check, clock, gatekeeper.at, ports, [mount(nchf)])
+        clients = {client.token_hash: client.name for client in config.payments.clients}
+        payments = PaymentRoutes(provider_secrets(config, environment), clients, master)
+        app = make_app(
+            database.pool, links, routes, check, clock, gatekeeper.at, ports, payments, [mount(nchf)]
+        )
         http_tls = None
         web_address = await stack.enter_async_context(serve_http(app, *parse_address(config.http.listen)))
         if config.http.tls is not None:

@@ -16,6 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from onecard.database.pool import DatabaseUnavailable, Pool, connection
 from onecard.gateways.http.credentials import read_credentials
 from onecard.gateways.http.metrics import registry_of
+from onecard.gateways.http.payments import ROUTES as PAYMENT_ROUTES
+from onecard.gateways.http.payments import PaymentRoutes
 from onecard.gateways.http.portability import ROUTES, PortRoutes
 from onecard.gateways.smpp.link import Link
 from onecard.lines.actions import decide_on_application
@@ -53,11 +55,12 @@ def make_app(
     clock: Clock,
     gates: GatesAt,
     ports: PortRoutes,
+    payments: PaymentRoutes,
     mounted: Sequence[ASGIRouteHandler] = (),
 ) -> Litestar:
     """The application for one node; `mounted` are applications that read and write ASGI themselves."""
     return Litestar(
-        [health, metrics, post_outcome, *ROUTES, *mounted],
+        [health, metrics, post_outcome, *ROUTES, *PAYMENT_ROUTES, *mounted],
         state=State(
             {
                 "pool": pool,
@@ -67,6 +70,7 @@ def make_app(
                 "clock": clock,
                 "gates": gates,
                 "ports": ports,
+                "payments": payments,
                 "registry": registry_of(links),
             }
         ),

@@ -65,6 +65,8 @@ TALLY = """
 SELECT currency, value, state, count(*) AS count, sum(amount_micros)::bigint AS micros FROM refund
 GROUP BY currency, value, state ORDER BY currency, value, state"""
 
+FIND_PART_OF_ACCOUNT = """
+SELECT p.part FROM part p JOIN account a ON a.part = p.part AND a.id = $1 AND a.role = 'subscriber'"""
 FIND_SUBSCRIBERS = """
 SELECT account_id, id, erased_at FROM subscriber WHERE part = $1 AND account_id = ANY ($2)"""
 LIST_OWED = """
@@ -116,6 +118,11 @@ async def find_refund(connection: Connection, part: int, refund_id: int) -> Refu
 
 async def find_part_of_refund(connection: Connection, refund_id: int) -> int | None:
     part: int | None = await connection.fetchval(FIND_PART, refund_id)
+    return part
+
+
+async def find_part_of_account(connection: Connection, account_id: int) -> int | None:
+    part: int | None = await connection.fetchval(FIND_PART_OF_ACCOUNT, account_id)
     return part
 
 
