@@ -24,6 +24,9 @@ _STYLE = Style(
     opacity_hover="1",
     transition="0s",
 )
+_GUIDES = (
+    ".axis .guides .line, .axis .guide.line { stroke: #8a9a97; stroke-opacity: .35; stroke-dasharray: none }"
+)
 _SETTINGS = {
     "style": _STYLE,
     "js": (),
@@ -31,6 +34,9 @@ _SETTINGS = {
     "height": 300,
     "margin": 8,
     "legend_at_bottom": True,
+    "legend_at_bottom_columns": 8,
+    "truncate_label": -1,
+    "css": ["file://style.css", "file://graph.css", f"inline:{_GUIDES}"],
     "legend_box_size": 12,
     "show_y_guides": True,
     "truncate_legend": 30,

@@ -16,6 +16,7 @@ from onecard.web.console import (
     links,
     me,
     overview,
+    passkeys,
     prices,
     refunds,
     signin,
@@ -28,10 +29,11 @@ from onecard.web.console import (
 from onecard.web.console.desk import Forbidden, NotSignedIn, open_desk, say_forbidden, send_to_sign_in
 from onecard.web.site import Site
 
-PUBLIC_ROUTES: Sequence[HTTPRouteHandler] = signin.PUBLIC_ROUTES
+PUBLIC_ROUTES: Sequence[HTTPRouteHandler] = (*signin.PUBLIC_ROUTES, *passkeys.PUBLIC_ROUTES)
 ROUTES: Sequence[HTTPRouteHandler] = (
     *signin.ROUTES,
     *me.ROUTES,
+    *passkeys.ROUTES,
     *overview.ROUTES,
     *subscribers.ROUTES,
     *applications.ROUTES,
