@@ -34,6 +34,7 @@ GROUPS = {
     "allowance": "Allowances: units that are used before cash.",
     "usage": "Usage records: what was used, and what it cost.",
     "staff": "Who works at the console, and what each may do.",
+    "notice": "Notices of a wind-down: what subscribers are told, whom it reached, the proof of it.",
     "winddown": "The end of the service by order: the plan, its versions, its gates, and the closing statement.",
 }
 

@@ -34,6 +34,7 @@ from onecard.values.phone import BadNumber
 from onecard.values.table import BadTable
 from onecard.winddown.closing.model import SnapshotRefusal
 from onecard.winddown.model import ChangesThePast, OrderRefusal
+from onecard.winddown.notices.model import NoticeRefusal
 from onecard.winddown.rules import AmendmentRefusal
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ Refusal = (
     | ReturnRefusal
     | LegalHoldRefusal
     | SnapshotRefusal
+    | NoticeRefusal
 )
 
 SENTENCES: dict[Refusal, str] = {
@@ -237,6 +239,14 @@ SENTENCES: dict[Refusal, str] = {
     LegalHoldRefusal.LIFTED_ALREADY: "this legal hold was lifted before",
     LegalHoldRefusal.SAME_PERSON: "another person must lift it than the one who asked for it",
     SnapshotRefusal.TOO_SOON: "what was charged before the gate may not be written yet: try again in a minute",
+    NoticeRefusal.UNKNOWN_NOTICE: "there is no such notice: see `onecard notice list`",
+    NoticeRefusal.UNKNOWN_ATTEMPT: "no e-mail and no letter has this reference: look at it again",
+    NoticeRefusal.NOT_REACHED_BY_IT: (
+        "this did not count as having reached anybody: it came back before, or another channel's turn has come"
+    ),
+    NoticeRefusal.NO_LETTERS: "it is nobody's turn to get a letter of this notice",
+    NoticeRefusal.UNKNOWN_LETTERS: "no letters have this number: see `onecard notice letters NOTICE`",
+    NoticeRefusal.POSTED_ALREADY: "somebody said before that these letters are in the post",
 }
 """Every refusal that the command line can meet."""
 

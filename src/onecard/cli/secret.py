@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from onecard.cli.failures import Failure, Misuse
 
@@ -29,14 +29,28 @@ def new_private_file(file: Path) -> Iterator[TextIO]:
 @contextmanager
 def create_private_file(file: Path) -> Iterator[TextIO]:
     """A new file that only its owner may read; what was written stays where something fails meanwhile."""
+    with os.fdopen(_open_new(file), "w", encoding="utf-8", newline="") as out:
+        yield out
+
+
+@contextmanager
+def new_private_binary(file: Path) -> Iterator[BinaryIO]:
+    """As `new_private_file`, for bytes."""
+    with os.fdopen(_open_new(file), "wb") as out:
+        try:
+            yield out
+        except BaseException:
+            file.unlink()
+            raise
+
+
+def _open_new(file: Path) -> int:
     try:
-        number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise Failure(
             "file_exists", f"{file} is there already: secrets are written to a new file only"
         ) from None
-    with os.fdopen(number, "w", encoding="utf-8", newline="") as out:
-        yield out
 
 
 def put_on_disk(out: TextIO) -> None:

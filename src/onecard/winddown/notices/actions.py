@@ -23,6 +23,9 @@ from onecard.winddown.notices.model import (
 from onecard.winddown.notices.rules import decide_due, settle
 from onecard.winddown.reading import PlanFile
 
+DETAIL_LENGTH_MOST = 100
+"""Of the code that a mail server or the post gives."""
+
 
 async def withdraw_stale(connection: Connection, at: datetime, *, actor: str, file: PlanFile) -> int:
     """Let notices stand no more whose dates are no longer the plan's; returns how many.
