@@ -6,10 +6,10 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock peers clean
+.PHONY: help setup demo test check bench lock peers screenshots clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## install onecard and its tools into .venv (every other target does this first)
 
@@ -35,8 +35,11 @@ test: setup check ## the checks, then every test
 bench: setup ## measure against a reference run side by side, and say how
 	$(BIN)/python -m bench
 
-peers: ## install the third-party peers some tests talk to (Debian packages and npm)
+peers: ## install the third-party peers and the browser that some tests need (Debian packages and npm)
 	.ci/peers
+
+screenshots: setup ## take the pictures of pages in docs/images anew (needs `make peers`)
+	ONECARD_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/browser/test_selfcare.py
 
 lock: ## renew the hashed lock files (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --quiet --upgrade --extra dev pyproject.toml -o requirements/dev.txt

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 import phonenumbers
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
+from babel.units import format_unit
 
 from onecard.values.hours import Hours
 from onecard.values.language import Language
@@ -46,9 +47,6 @@ class Writing:
             exact, amount.currency, locale=self.locale, currency_digits=False, decimal_quantization=False
         )
 
-    def number(self, number: int) -> str:
-        return format_decimal(number, locale=self.locale)
-
     def day(self, day: date) -> str:
         """A day, of a date or of an instant."""
         local = day.astimezone(self.zone) if isinstance(day, datetime) else day
@@ -56,15 +54,26 @@ class Writing:
 
     def moment(self, instant: datetime) -> str:
         """Day and time to the minute."""
-        return format_datetime(instant.astimezone(self.zone), "medium", locale=self.locale)
+        local = instant.astimezone(self.zone)
+        day = format_date(local, "medium", locale=self.locale)
+        clock = format_time(local, "short", locale=self.locale)
+        pattern = str(self.locale.datetime_formats["medium"])
+        return pattern.replace("{1}", day).replace("{0}", clock)
 
     def clock(self, instant: datetime) -> str:
         """The time to the second."""
         return format_time(instant.astimezone(self.zone), "medium", locale=self.locale)
 
     def span(self, span: timedelta) -> str:
-        """How long, in the largest unit that it has one of."""
-        return format_timedelta(span, locale=self.locale, threshold=1.5)
+        """How long, in whole days, or at the end in hours and minutes."""
+        seconds = int(span.total_seconds())
+        for unit, size in (("day", 86_400), ("hour", 3600)):
+            if seconds >= 2 * size:
+                return format_unit(seconds // size, f"duration-{unit}", locale=self.locale)
+        return format_unit(seconds // 60, "duration-minute", locale=self.locale)
+
+    def number(self, number: int) -> str:
+        return format_decimal(number, locale=self.locale)
 
     def minutes(self, seconds: int) -> str:
         """The length of a call: minutes and seconds."""
@@ -106,7 +115,7 @@ class Writing:
     def phone(self, number: str) -> str:
         """A number in the groups its country writes it in; what is no number stays as it is."""
         try:
-            parsed = phonenumbers.parse(number)
+            parsed = phonenumbers.parse(number if number[1:].isdigit() else "")
         except phonenumbers.NumberParseException:
             return number
         return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)

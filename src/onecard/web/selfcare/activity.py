@@ -12,6 +12,7 @@ from onecard.lines.store import CardWithLines
 from onecard.messages.model import Direction, Trace
 from onecard.messages.store import list_traces
 from onecard.values.money import Money
+from onecard.values.phone import mask
 from onecard.web import store
 from onecard.web.selfcare.me import Me
 
@@ -66,7 +67,9 @@ async def list_activity(
     found: list[Trace | StoredRecord] = [*texts, *records]
     latest = sorted(found, key=_time, reverse=True)
     shown = latest[:most]
-    rows = [_of_text(one, card, numbers) if isinstance(one, Trace) else _of_record(one) for one in shown]
+    rows = [
+        _of_text(one, card, numbers) if isinstance(one, Trace) else _of_record(one, numbers) for one in shown
+    ]
     return ActivityPage(rows, _following(shown, after) if len(latest) > most else None)
 
 
@@ -101,11 +104,13 @@ def _of_text(trace: Trace, card: CardWithLines, numbers: Mapping[int, str]) -> A
     )
 
 
-def _of_record(record: StoredRecord) -> Activity:
+def _of_record(record: StoredRecord, numbers: Mapping[int, str]) -> Activity:
+    """The number of the line stands masked in the record; its owner may see it whole."""
+    whole = next((one for one in numbers.values() if mask(one) == record.msisdn), record.msisdn)
     return Activity(
         at=record.ended_at,
         kind=record.usage.value,
-        number=record.msisdn,
+        number=whole,
         far=record.far,
         units=record.units,
         price=Money(record.price_micros, record.currency),

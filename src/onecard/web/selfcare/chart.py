@@ -12,7 +12,7 @@ from pygal.style import Style  # type: ignore[import-untyped]
 from onecard.values.money import MICROS, Money
 from onecard.web.writing import Writing
 
-ACCENT = "#0b6e6e"
+ACCENT = "#8fd0c8"
 STYLE = Style(
     background="#ffffff",
     plot_background="#ffffff",

@@ -29,7 +29,6 @@ class Ending:
 
     page: StatementPage
     next_words: str | None
-    next_at: datetime | None
     left: timedelta | None
     past: int
     """How many items of the first section, the dates, are over."""
@@ -55,8 +54,7 @@ def find_ending(site: Site, language: Language, at: datetime) -> Ending | None:
     instant = following.instant if following else None
     return Ending(
         page,
-        voice.describe(following.stage) if following else None,
-        instant,
+        voice.item(following) if following else None,
         instant - at if instant else None,
         sum(one.has_come(at) for one in dated),
     )
