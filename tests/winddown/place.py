@@ -22,6 +22,7 @@ import pytest
 import shop
 from cli.terminal import Terminal
 from gateways.nchf.golden import PDU_SESSION
+from gateways.nchf.partners import LOOPBACK
 from onecard.cards.actions import activate_card
 from onecard.cards.model import Card
 from onecard.catalogue.actions import import_price_book
@@ -119,7 +120,10 @@ class Place:
     """The primary number of each card."""
     secondary: str
     """Of the card in use."""
-    aborted: list[str] = field(default_factory=list)
+    aborted: list[str]
+    """The sessions that the network was asked to end, over Diameter."""
+    asked_again: list[str]
+    """Those it was asked to come again for."""
     _ids: Any = field(default_factory=lambda: count(1))
 
     @property
@@ -152,23 +156,27 @@ class Place:
 
     async def post(self, document: Mapping[str, object]) -> str:
         """Ask over Nchf, and end a session that was granted something."""
+        number = next(self._ids) * 2
+        opened = await self.send(document, number)
+        if opened.status_code != httpx.codes.CREATED:
+            return opened.text
+        if "oneTimeEvent" not in document:
+            ended = await self.send({}, number + 1, f"{opened.headers['location']}/release")
+            assert ended.status_code == httpx.codes.NO_CONTENT, ended.text
+        return ""
+
+    async def send(self, document: Mapping[str, object], number: int, url: str = "") -> httpx.Response:
+        """One request over Nchf: to open a session, unless the address of another is given."""
         asked = {
             "nfConsumerIdentification": {"nodeFunctionality": "SMF"},
             "invocationTimeStamp": self.clock.now().isoformat(),
+            "invocationSequenceNumber": number,
             "subscriberIdentifier": f"msisdn-{self.primary.removeprefix('+')}",
+            **document,
         }
-        base = f"http://{self.town.node.addresses.http}/nchf-convergedcharging/v3/chargingdata"
-        headers = {"authorization": f"Bearer {TOKEN}"}
-        number = next(self._ids) * 2
-        async with httpx.AsyncClient(headers=headers) as client:
-            opened = await client.post(base, json={**asked, "invocationSequenceNumber": number, **document})
-            if opened.status_code != httpx.codes.CREATED:
-                return opened.text
-            if "oneTimeEvent" not in document:
-                ending = {**asked, "invocationSequenceNumber": number + 1}
-                ended = await client.post(f"{opened.headers['location']}/release", json=ending)
-                assert ended.status_code == httpx.codes.NO_CONTENT, ended.text
-        return ""
+        url = url or f"http://{self.town.node.addresses.http}/nchf-convergedcharging/v3/chargingdata"
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as client:
+            return await client.post(url, json=asked)
 
     async def audited(self, action: str) -> list[str]:
         """The stages that records of an action name."""
@@ -199,7 +207,9 @@ async def open_place(
         await start_order(borrowed, BEGINNING, plan)
     _set_up_terminal(database, directory, monkeypatch)
     aborted: list[str] = []
-    charging = {"consumers": [{"name": "smf", "token_hash": hash_token(TOKEN)}]}
+    asked_again: list[str] = []
+    consumer = {"name": "smf", "token_hash": hash_token(TOKEN), "notify_hosts": [LOOPBACK]}
+    charging = {"consumers": [consumer]}
     diameter = {
         "host": OUR_HOST,
         "realm": OUR_REALM,
@@ -209,7 +219,7 @@ async def open_place(
     async with open_town(database, clock=clock, cards=cards, charging=charging, diameter=diameter) as town:
         assert town.node.addresses.diameter is not None
         host, _, port = town.node.addresses.diameter.rpartition(":")
-        network = await open_network(host, int(port), NETWORK, lambda _: None, aborted.append)
+        network = await open_network(host, int(port), NETWORK, asked_again.append, aborted.append)
         numbers = {row["card_id"]: row["msisdn"] for row in lines if row["slot"] == 0}
         card, with_plan, *unused = cards
         [secondary] = (row["msisdn"] for row in lines if (row["card_id"], row["slot"]) == (card.id, 1))
@@ -225,6 +235,7 @@ async def open_place(
             numbers,
             secondary,
             aborted,
+            asked_again,
         )
         await network.close()
 

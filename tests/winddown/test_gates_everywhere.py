@@ -7,13 +7,14 @@ asked; what is protected goes on to the end.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import shop
+from gateways.nchf.partners import open_callback
 from onecard.catalogue.store import load_tariff
 from onecard.charging.subscriptions import renew_due
 from onecard.database.pool import Database, connection
@@ -26,9 +27,12 @@ from onecard.portability.model import PortPin, PortTerms
 from onecard.story.sessions import call_from_card, data_of_card, read_grant
 from onecard.values.address import international, unknown
 from onecard.values.business import BusinessCalendar
+from onecard.values.gate import Capability
 from onecard.values.hours import parse_hours
 from onecard.values.money import Money
-from onecard.winddown.reading import read_plan
+from onecard.winddown.model import Stage
+from onecard.winddown.reading import PlanFile, read_plan
+from onecard.winddown.rules import to_local
 from town import to_number
 from winddown.place import DATA, NAMED, TORONTO, Place, of_status, open_place
 
@@ -273,3 +277,36 @@ async def test_open_sessions_are_ended_when_the_stage_comes_and_what_they_used_i
     await place.town.settle(lambda: place.aborted == [asked.id], "the end of the call")
     assert read_grant(await place.network.charge(asked.end(590))).result_code == ResultCode.SUCCESS
     await place.town.proved()
+
+
+async def test_the_holder_of_a_session_over_nchf_is_told_to_end_it(place: Place) -> None:
+    place.clock.move_to(BOUNDARIES[SERVICE_ENDS] - timedelta(minutes=30))
+    async with open_callback(204) as callback:
+        notified = {**DATA, "notifyUri": f"http://{callback.address}/notify"}
+        opened = await place.send(notified, 1)
+        [information] = opened.json()["multipleUnitInformation"]
+        assert information["validityTime"] == 30 * 60
+        place.clock.move_to(BOUNDARIES[SERVICE_ENDS])
+        await callback.until_came(1)
+        ended = await place.send({}, 2, f"{opened.headers['location']}/release")
+    assert [came["notificationType"] for _, came in callback.came] == ["ABORT_CHARGING"]
+    assert ended.status_code == 204
+    await place.town.proved()
+
+
+async def test_who_holds_a_session_is_asked_to_come_again_when_the_host_is_to_cut_early(place: Place) -> None:
+    place.clock.move_to(BOUNDARIES[SALES_END] - timedelta(days=1))
+    asked = call_from_card(place.primary, "6045550199")
+    [service] = (await place.network.charge(asked.open(600))).services
+    assert service.validity_seconds == 60 * 60
+    cut = Stage(
+        "the host cuts calls",
+        to_local(place.clock.now() + timedelta(minutes=20), PLAN.time_zone),
+        closes=frozenset({Capability.VOICE}),
+        is_by_host=True,
+    )
+    place.town.node.gatekeeper.put_in_force(PlanFile(replace(PLAN, stages=(*PLAN.stages, cut)), ()))
+    await place.town.settle(lambda: place.asked_again == [asked.id], "the question to come again")
+    [service] = (await place.network.charge(asked.go_on(60, 600))).services
+    assert service.validity_seconds == 20 * 60
+    assert place.aborted == []
