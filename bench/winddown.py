@@ -1,9 +1,10 @@
-"""A wind-down of 10,000, 100,000 and 1,000,000 accounts: every balance is requested, seen by two, and paid by the bank.
+"""A wind-down of 10,000, 100,000 and 1,000,000 accounts: every balance is recorded, requested, seen by two, and paid.
 
 Subscribers are loaded in bulk, which is not measured. All that comes after goes through the actions that subscribers
-and staff use, a batch at a time: refunds are requested, each with a payee, verified, approved, put in runs of 100,000,
-and written as pain.001 to the disk; a bank of ours answers with a camt.053 file a run, which is read and applied. At
-the end the ledger proves itself, and nobody is owed anything.
+and staff use, a batch at a time: balances are recorded at the gate, refunds are requested, each with a payee,
+verified, approved, put in runs of 100,000, and written as pain.001 to the disk; a bank of ours answers with a camt.053
+file a run, which is read and applied. Then the books are reconciled and the closing statement is issued, which proves
+the ledger, and that nobody is owed anything.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import gc
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
@@ -24,7 +26,6 @@ from bench import Figure
 from onecard.database.embedded import EmbeddedServer
 from onecard.database.migrations import migrate
 from onecard.database.pool import Connection, Pool, connection, open_pool
-from onecard.ledger import check_ledger
 from onecard.payments.bank.files import WRITERS, Format, read_report
 from onecard.payments.bank.model import BankAccount, Debtor, Payee, PaymentOrder
 from onecard.payments.payouts.actions import (
@@ -39,15 +40,34 @@ from onecard.payments.payouts.model import PayoutRefusal, PayoutRun, Route
 from onecard.payments.refunds.actions import change_refunds, request_refunds
 from onecard.payments.refunds.model import Approve, Change, Refund, Verify, Wish
 from onecard.sealing.keys import KEY_BYTES, MasterKey
+from onecard.sealing.signing import SigningKey
 from onecard.sealing.subscriber_keys import create_subscriber_keys
-from onecard.values.gate import Closed, Gates
-from onecard.values.money import Currency, Money
+from onecard.values.gate import Capability, Closed, Gates
+from onecard.values.money import Currency, Money, format_minor
+from onecard.winddown import actions as orders
+from onecard.winddown.closing.actions import issue_statement, name_residue, take_snapshot
+from onecard.winddown.closing.model import Issued, Snapshot
+from onecard.winddown.model import Order, Plan, RefundPolicy, Stage, ValueKind, Version
+from onecard.winddown.reading import PlanFile
+from onecard.winddown.reconciliation.actions import reconcile
+from onecard.winddown.writing import write_plan
 
 SIZES = (10_000, 100_000, 1_000_000)
 PARTS = (1, 2, 3, 4)
 BATCH = 1000
 CAD = Currency("CAD")
+LOADED_AT = datetime(2021, 12, 1, tzinfo=UTC)
 AT = datetime(2022, 1, 5, 12, tzinfo=UTC)
+ZONE = ZoneInfo("UTC")
+PLAN = Plan(
+    version=1,
+    name="bench",
+    time_zone=ZONE,
+    order=Order("nobody", "for measuring", date(2021, 11, 1), "0" * 64),
+    stages=(Stage("refunds open", datetime(2022, 1, 1), opens=frozenset({Capability.REFUND})),),  # noqa: DTZ001
+    last_days={},
+    refunds=dict.fromkeys(ValueKind, RefundPolicy.FULL),
+)
 BALANCE_MICROS = 12_345_678
 OPERATOR = Debtor(
     "Bench Mobile",
@@ -69,7 +89,6 @@ TOP_UP = """
 SELECT ledger_post($1, $2, $3::bigint[], array_agg(gen_random_uuid()), array_agg(1::smallint),
                    array_agg($4::bigint), array_agg(0::bigint), array_agg(0::bigint), NULL)
 FROM unnest($3::bigint[])"""
-OWED = "SELECT coalesce(sum(available + held), 0)::bigint FROM account WHERE role = 'subscriber'"
 
 
 async def measure() -> list[Figure]:
@@ -94,7 +113,6 @@ async def measure_winddown(accounts: int, console: Console) -> list[Figure]:
             await work.load(accounts)
             for what, done in work.stages():
                 await work.time(what, done)
-            await work.prove()
     whole = sum(seconds for _, seconds in work.took)
     return [
         *(Figure(f"{accounts:,} accounts: {what}", seconds, "s") for what, seconds in work.took),
@@ -119,12 +137,15 @@ class WindDown:
 
     def stages(self) -> tuple[tuple[str, Callable[[], Awaitable[None]]], ...]:
         return (
+            ("balances recorded at the gate", self.record),
             ("refunds requested, each with a payee", self.request),
             ("verified by one", lambda: self.change("staff:alice", Verify("claim code"))),
             ("approved by another", lambda: self.change("staff:bob", Approve())),
             ("put in runs, released", self.make_runs),
             ("pain.001 written", self.write_files),
             ("camt.053 read and applied", self.apply_statements),
+            ("books reconciled", self.reconcile),
+            ("what is left named, closing statement issued", self.close),
         )
 
     async def time(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -143,20 +164,39 @@ class WindDown:
         async with connection(self._pool) as borrowed:
             await migrate(borrowed, now=AT)
             await borrowed.executemany("INSERT INTO part VALUES ($1)", [(part,) for part in PARTS])
-            await borrowed.execute(LOAD_SYSTEM, CAD, AT)
+            await borrowed.execute(LOAD_SYSTEM, CAD, LOADED_AT)
             for part in PARTS:
-                rows = await borrowed.fetch(LOAD_ACCOUNTS, part, CAD, AT, accounts // len(PARTS))
+                rows = await borrowed.fetch(LOAD_ACCOUNTS, part, CAD, LOADED_AT, accounts // len(PARTS))
                 self._accounts[part] = [row["id"] for row in rows]
                 await self._load_subscribers(borrowed, part)
+            await self._start_order(borrowed)
             await borrowed.execute("ANALYZE")
+        self._in_hand = Money(2 * accounts * BALANCE_MICROS // 10_000 * 10_000, CAD)
+
+    async def _start_order(self, borrowed: Connection) -> None:
+        text = write_plan(PlanFile(PLAN, ()))
+        assert isinstance(
+            await orders.draft_plan(borrowed, LOADED_AT, actor="staff:alice", text=text), Version
+        )
+        for actor in ("staff:alice", "staff:bob"):
+            assert isinstance(
+                await orders.approve_version(borrowed, LOADED_AT, actor=actor, number=1), Version
+            )
+        assert isinstance(await orders.start(borrowed, LOADED_AT, actor="staff:alice"), Version)
 
     async def _load_subscribers(self, borrowed: Connection, part: int) -> None:
         for ids in pages(self._accounts[part], 10 * BATCH):
-            await borrowed.execute(LOAD_SUBSCRIBERS, part, AT, ids)
+            await borrowed.execute(LOAD_SUBSCRIBERS, part, LOADED_AT, ids)
             await create_subscriber_keys(borrowed, self._master, part, ids)
-            await borrowed.fetchval(TOP_UP, part, AT, ids, BALANCE_MICROS)
+            await borrowed.fetchval(TOP_UP, part, LOADED_AT, ids, BALANCE_MICROS)
 
     # ---- what is measured
+
+    async def record(self) -> None:
+        """Record what every account had when refunds opened."""
+        async with connection(self._pool) as borrowed:
+            taken = await take_snapshot(borrowed, AT, actor="onecard", gates=REFUNDS_OPEN, zone=ZONE)
+        assert isinstance(taken, Snapshot), taken
 
     async def request(self) -> None:
         """Every subscriber asks for the whole balance, and says where it is to go."""
@@ -212,7 +252,7 @@ class WindDown:
                 statement = self._directory / f"{run.id}.camt.053.xml"
                 with (
                     (self._directory / f"{run.id}.pain.001.xml").open("wb") as out,
-                    BankBook(statement, run) as book,
+                    BankBook(statement, run, self._in_hand) as book,
                 ):
                     out.write(writer.begin_file(file))
                     async for orders in list_orders(
@@ -224,6 +264,7 @@ class WindDown:
                     out.flush()
                     os.fsync(out.fileno())
                 self._statements.append(statement)
+                self._in_hand -= run.total
 
     async def apply_statements(self) -> None:
         """Read what the bank booked, and pay out what was held."""
@@ -236,13 +277,23 @@ class WindDown:
                     applied = await apply_statement(borrowed, AT, actor="staff:alice", statement=statement)
                     assert (applied.settled, applied.unmatched) == (len(statement.booked), 0), applied
 
-    async def prove(self) -> None:
-        """The ledger is whole, and nobody is owed anything."""
+    async def reconcile(self) -> None:
+        """Hold ledger, files and statements against each other."""
         async with connection(self._pool) as borrowed:
-            report = await check_ledger(borrowed)
-            owed = await borrowed.fetchval(OWED)
-        if report.violations or owed:
-            raise RuntimeError("\n".join([*report.violations, f"{owed} micros are owed"]))
+            books = await reconcile(borrowed, AT, actor="onecard", zone=ZONE, policies=PLAN.refunds)
+        if books.differences or not books.is_covered:
+            raise RuntimeError("\n".join(one.sentence for one in books.differences) or "money is missing")
+
+    async def close(self) -> None:
+        """Issue the statement, which is refused unless the ledger is whole and nobody is owed anything."""
+        async with connection(self._pool) as borrowed:
+            left = await name_residue(borrowed, AT, actor="staff:alice", inactive_since=LOADED_AT)
+            key = SigningKey(os.urandom(KEY_BYTES))
+            issued = await issue_statement(
+                borrowed, AT, actor="staff:alice", key=key, operator="Bench Mobile", zone=ZONE
+            )
+        if left or not isinstance(issued, Issued):
+            raise RuntimeError(str(left or issued))
 
     async def _in_every_part(
         self,
@@ -262,9 +313,11 @@ class WindDown:
 class BankBook:
     """A bank of ours: it books every order of a run, and says so in a camt.053 file."""
 
-    def __init__(self, path: Path, run: PayoutRun) -> None:
+    def __init__(self, path: Path, run: PayoutRun, balance: Money) -> None:
         self._path = path
         self._run = run
+        self._balances = (("OPBD", balance), ("CLBD", balance - run.total))
+        self._day = AT + timedelta(days=run.id)
 
     def __enter__(self) -> BankBook:
         self._file = self._path.open("w", encoding="ascii")
@@ -273,6 +326,12 @@ class BankBook:
             f"<GrpHdr><MsgId>S{self._run.id}</MsgId><CreDtTm>{AT:%Y-%m-%dT%H:%M:%S}</CreDtTm></GrpHdr>"
             f"<Stmt><Id>S{self._run.id}</Id><Acct><Id><Othr><Id>{OPERATOR.account.number}</Id></Othr></Id></Acct>"
         )
+        for code, balance in self._balances:
+            self._file.write(
+                f"<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp>"
+                f'<Amt Ccy="{CAD}">{format_minor(balance)}</Amt><CdtDbtInd>CRDT</CdtDbtInd>'
+                f"<Dt><Dt>{self._day:%Y-%m-%d}</Dt></Dt></Bal>"
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -281,9 +340,9 @@ class BankBook:
 
     def write(self, orders: Sequence[PaymentOrder]) -> None:
         """Book orders, one entry each."""
-        day = f"{AT:%Y-%m-%d}"
+        day = f"{self._day:%Y-%m-%d}"
         for order in orders:
-            amount = f'<Amt Ccy="{CAD}">{order.amount.micros / 1e6:.2f}</Amt><CdtDbtInd>DBIT</CdtDbtInd>'
+            amount = f'<Amt Ccy="{CAD}">{format_minor(order.amount)}</Amt><CdtDbtInd>DBIT</CdtDbtInd>'
             self._file.write(
                 f"<Ntry>{amount}<Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{day}</Dt></BookgDt>"
                 f"<AcctSvcrRef>B-{order.end_to_end_id}</AcctSvcrRef>"
