@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +11,6 @@ import pytest
 from pypdf import PdfReader
 
 from cli.terminal import CANADIAN, Terminal
-from onecard.database.pool import connection, open_pool
-from onecard.payments.bank.camt import read_statements
-from onecard.payments.payouts.actions import apply_statement
 from onecard.values.clock import MovedClock
 
 PLAN = """
@@ -71,23 +66,12 @@ def close(staff: Terminal) -> str:
     return staff.tell("winddown", "close", "end.json", "--pdf", "end.pdf")
 
 
-def state_bank(staff: Terminal, clock: MovedClock) -> None:
-    """The bank says that 20.00 are in hand."""
-
-    async def apply(dsn: str) -> None:
-        async with open_pool(dsn) as pool, connection(pool) as borrowed:
-            [statement] = read_statements([STATEMENT.encode()])
-            await apply_statement(borrowed, clock.now(), actor="onecard", statement=statement)
-
-    asyncio.run(apply(os.environ["ONECARD_DATABASE_URL"]))
-
-
 def end(staff: Terminal, clock: MovedClock) -> None:
     """Everything that the statement needs, once the day has come."""
     clock.move(timedelta(days=2))
     staff.tell("winddown", "snapshot")
     staff.tell("winddown", "residue")
-    state_bank(staff, clock)
+    staff.tell("payout", "apply", staff.write("statement.xml", STATEMENT))
 
 
 def test_nothing_is_recorded_before_refunds_open(staff: Terminal) -> None:
@@ -128,7 +112,7 @@ def test_what_stands_against_a_statement_is_said_all_at_once(staff: Terminal) ->
 
 
 def test_missing_cover_is_an_alarm(staff: Terminal) -> None:
-    result = staff.run("winddown", "reconcile", "--json")
+    result = staff.run("payout", "reconcile", "--json")
     found = json.loads(result.stdout)
     assert (result.exit_code, found["agrees"], found["covered"]) == (1, True, False)
     assert found["funding"][0]["spare"] == {"amount": "-20.00", "currency": "CAD"}
@@ -136,7 +120,7 @@ def test_missing_cover_is_an_alarm(staff: Terminal) -> None:
 
 def test_the_statement_is_issued_printed_and_proved(staff: Terminal, clock: MovedClock) -> None:
     end(staff, clock)
-    assert "all books agree" in staff.tell("winddown", "reconcile")
+    assert "all books agree" in staff.tell("payout", "reconcile")
     assert close(staff).startswith("statement 1 is signed by ")
     assert "Closing statement" in PdfReader("end.pdf").pages[0].extract_text()
     proved = staff.ask("winddown", "verify", "end.json")

@@ -22,15 +22,12 @@ from onecard.cli.options import Options
 from onecard.cli.show import Answer, Table, say_time
 from onecard.cli.times import read_time
 from onecard.sealing.signing import SignatureBroken, SignedDocument, canonical, verify_document
-from onecard.values.money import Currency, Money
-from onecard.winddown import store as order_store
+from onecard.values.money import Money
 from onecard.winddown.closing import actions, store
 from onecard.winddown.closing.model import NotClosable, ProvinceTotal, ResidueTotal, ValueTotal
 from onecard.winddown.closing.printing import print_statement
 from onecard.winddown.closing.record import RecordReport
 from onecard.winddown.closing.statement import KIND
-from onecard.winddown.reconciliation.actions import NO_ORDER_POLICIES, reconcile
-from onecard.winddown.reconciliation.model import DayTotals, Funding, Reconciliation, Sides
 
 INACTIVE_AFTER = timedelta(days=365)
 REASON_MOST = 200
@@ -44,7 +41,6 @@ def add_commands(group: typer.Typer) -> None:
     """Add the commands of the end to a group."""
     desk_command(group, "snapshot")(snapshot)
     desk_command(group, "residue")(residue)
-    desk_command(group, "reconcile")(reconcile_books)
     desk_command(group, "report")(report)
     desk_command(group, "close")(close)
     plain_command(group, "verify")(verify)
@@ -110,30 +106,6 @@ async def _sum_by_province(desk: Desk, reason: str) -> list[dict[str, Any]]:
         desk.connection, desk.at, actor=desk.actor, master=desk.load_master_key(), reason=reason.strip()
     )
     return [_describe_province(one) for one in totals]
-
-
-async def reconcile_books(desk: Desk) -> Answer:
-    """Hold ledger, payout files and bank statements against each other, and money in hand against what is owed."""
-    file = await order_store.load_in_force(desk.connection)
-    policies = NO_ORDER_POLICIES if file is None else file.plan.refunds
-    found = await reconcile(desk.connection, desk.at, actor=desk.actor, zone=desk.zone, policies=policies)
-    parts: list[str | Table] = [
-        f"{found.compared} payments compared with {found.statements} statements; {found.awaited} are awaited\n",
-        Table(("kind", "subject", "sentence"), _describe_differences(found), empty="all books agree"),
-        "",
-        Table(
-            ("currency", "in_hand", "on", "leaving", "left", "owed", "spare"),
-            [_describe_funding(one) for one in found.funding],
-            empty="no money is in hand, and none is owed",
-        ),
-        "",
-        Table(
-            ("day", "posted_out", "posted_back", "booked_out", "booked_back"),
-            [_describe_day(one) for one in found.days],
-            empty="no payout has moved yet",
-        ),
-    ]
-    return Answer(_describe_books(found), parts, desk.zone, is_good=found.agrees and found.is_covered)
 
 
 async def report(
@@ -296,45 +268,3 @@ def _describe_province(total: ProvinceTotal) -> dict[str, Any]:
         "count": total.count,
         "amount": Money(total.micros, total.currency),
     }
-
-
-def _describe_books(found: Reconciliation) -> dict[str, Any]:
-    return {
-        "compared": found.compared,
-        "statements": found.statements,
-        "awaited": found.awaited,
-        "agrees": found.agrees,
-        "covered": found.is_covered,
-        "counts": {str(kind): count for kind, count in found.counts.items()},
-        "differences": _describe_differences(found),
-        "funding": [_describe_funding(one) for one in found.funding],
-        "days": [_describe_day(one) for one in found.days],
-    }
-
-
-def _describe_differences(found: Reconciliation) -> list[dict[str, Any]]:
-    return [{"kind": one.kind, "subject": one.subject, "sentence": one.sentence} for one in found.differences]
-
-
-def _describe_funding(funding: Funding) -> dict[str, Any]:
-    return {
-        "currency": funding.currency,
-        "in_hand": funding.in_hand,
-        "on": funding.on.isoformat() if funding.on else None,
-        "leaving": funding.leaving,
-        "left": funding.left,
-        "owed": funding.total_owed,
-        "spare": funding.spare,
-    }
-
-
-def _describe_day(day: DayTotals) -> dict[str, Any]:
-    return {
-        "day": day.day.isoformat(),
-        **_describe_sides("posted", day.posted, day.currency),
-        **_describe_sides("booked", day.booked, day.currency),
-    }
-
-
-def _describe_sides(name: str, sides: Sides, currency: Currency) -> dict[str, Money]:
-    return {f"{name}_out": Money(sides.out, currency), f"{name}_back": Money(sides.back, currency)}

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from onecard.cli.books import reconcile_books
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
@@ -301,6 +302,9 @@ async def resolve(
         )
     )
     return Answer(_describe_line(found), [f"line {line} is resolved"], desk.zone)
+
+
+desk_command(app, "reconcile")(reconcile_books)
 
 
 def _describe(run: PayoutRun) -> dict[str, Any]:

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 ACTOR = "onecard"
 TOLD_MOST = 10
-"""Differences that are logged; `onecard winddown reconcile` shows more."""
+"""Differences that are logged; `onecard payout reconcile` shows more."""
 
 
 class Bookkeeper:
