@@ -53,8 +53,9 @@ from town import HASH, Town, from_card, open_town, sell_card_with_two_lines
 
 BEGINNING = datetime(2021, 8, 10, 16, tzinfo=UTC)
 TORONTO = ZoneInfo("America/Toronto")
-UNUSED_CARDS = 24
-TOKEN = "a token of the core network"
+UNUSED_CARDS = 30
+TOKEN = "a token of the core network, and of the shop"
+PROVIDER_SECRET = b"a secret of thirty-two octets ok"
 PRICES = """
 name = "first"
 currency = "CAD"
@@ -174,9 +175,13 @@ class Place:
             "subscriberIdentifier": f"msisdn-{self.primary.removeprefix('+')}",
             **document,
         }
-        url = url or f"http://{self.town.node.addresses.http}/nchf-convergedcharging/v3/chargingdata"
-        async with httpx.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as client:
-            return await client.post(url, json=asked)
+        async with self.call() as client:
+            return await client.post(url or "/nchf-convergedcharging/v3/chargingdata", json=asked)
+
+    def call(self) -> httpx.AsyncClient:
+        """A client of the node that it lets in."""
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        return httpx.AsyncClient(base_url=f"http://{self.town.node.addresses.http}", headers=headers)
 
     async def audited(self, action: str) -> list[str]:
         """The stages that records of an action name."""
@@ -210,13 +215,21 @@ async def open_place(
     asked_again: list[str] = []
     consumer = {"name": "smf", "token_hash": hash_token(TOKEN), "notify_hosts": [LOOPBACK]}
     charging = {"consumers": [consumer]}
+    secret = directory / "secret"
+    secret.write_bytes(PROVIDER_SECRET)
+    payments = {
+        "providers": [{"name": "stripe", "secret_file": str(secret)}],
+        "clients": [{"name": "shop", "token_hash": hash_token(TOKEN)}],
+    }
     diameter = {
         "host": OUR_HOST,
         "realm": OUR_REALM,
         "listen": "127.0.0.1:0",
         "peers": [{"host": NETWORK[0]}],
     }
-    async with open_town(database, clock=clock, cards=cards, charging=charging, diameter=diameter) as town:
+    async with open_town(
+        database, clock=clock, cards=cards, charging=charging, diameter=diameter, payments=payments
+    ) as town:
         assert town.node.addresses.diameter is not None
         host, _, port = town.node.addresses.diameter.rpartition(":")
         network = await open_network(host, int(port), NETWORK, asked_again.append, aborted.append)
@@ -259,7 +272,7 @@ async def _stock_up(borrowed: Connection) -> tuple[list[Card], list[NewVoucher]]
         gates=NO_ORDER,
         master=shop.MASTER,
         face=Money(20_000_000, shop.CAD),
-        count=12,
+        count=24,
         expires_at=BEGINNING + timedelta(days=365),
     )
     assert isinstance(made, tuple), made

@@ -6,6 +6,7 @@ asked; what is protected goes on to the end.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,28 +14,20 @@ from pathlib import Path
 
 import pytest
 
-import shop
 from gateways.nchf.partners import open_callback
 from onecard.catalogue.store import load_tariff
 from onecard.charging.subscriptions import renew_due
 from onecard.database.pool import Database, connection
 from onecard.gateways.diameter.constants import ResultCode
-from onecard.ledger import name_event
-from onecard.payments.refunds.actions import request_refund
-from onecard.payments.refunds.model import Refund, Wish
-from onecard.portability.actions import issue_port_pin
-from onecard.portability.model import PortPin, PortTerms
+from onecard.gateways.http.signature import sign
 from onecard.story.sessions import call_from_card, data_of_card, read_grant
 from onecard.values.address import international, unknown
-from onecard.values.business import BusinessCalendar
 from onecard.values.gate import Capability
-from onecard.values.hours import parse_hours
-from onecard.values.money import Money
 from onecard.winddown.model import Stage
 from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.rules import to_local
 from town import to_number
-from winddown.place import DATA, NAMED, TORONTO, Place, of_status, open_place
+from winddown.place import DATA, NAMED, PROVIDER_SECRET, TORONTO, Place, of_status, open_place
 
 FILE = Path(__file__).parents[2] / "plans" / "cmlink-canada-2021.toml"
 PLAN = read_plan(FILE.read_text(encoding="utf-8")).plan
@@ -48,7 +41,6 @@ BOUNDARIES = {
 FRIEND = international("+8613900001111")
 BANK = unknown("95588")
 NEWCOMER = ("--name", "Li Na", "--email", "li.na@example.com")
-PORT_TERMS = PortTerms(BusinessCalendar(parse_hours("mon-fri 09:00-17:00"), "America/Toronto"))
 LOST = "lost before the number was taken elsewhere"
 REFUSED = "ESME_RX_P_APPN"
 
@@ -151,35 +143,36 @@ async def code_of_bank_to_primary(place: Place) -> str:
 
 
 async def ask_for_refund(place: Place) -> str:
-    now, card = place.clock.now(), place.unused.pop()
-    wish = Wish(card.account_id, name_event("test", str(now)), amount=Money(10_000, shop.CAD))
-    async with connection(place.town.database.pool) as borrowed:
-        answer = await request_refund(
-            borrowed,
-            now,
-            actor=shop.STAFF,
-            gates=place.town.node.gatekeeper.at(now),
-            master=shop.MASTER,
-            part=card.part,
-            wish=wish,
-        )
-    return "" if isinstance(answer, Refund) else str(answer)
+    """A part of it, of another card each time: one refund of an account is open at a time."""
+    return await place.command("refund", "request", f"card:{place.unused.pop().id}", "--amount", "0.01")
+
+
+async def redeem_for_refund(place: Place) -> str:
+    return await place.command("refund", "voucher", f"card:{place.card.id}", place.vouchers.pop().pin)
+
+
+async def redeem_over_http(place: Place) -> str:
+    wish = {"number": place.primary, "pin": place.vouchers.pop().pin}
+    async with place.call() as client:
+        answer = await client.post("/payments/vouchers/redeem", json=wish)
+    return "" if answer.status_code == 200 else answer.text
+
+
+async def tell_of_payment(place: Place) -> str:
+    """What comes late is not lost: it is held, to go back."""
+    event = f"payment of {place.clock.now()}"
+    told = {"event": event, "reference": "pi_1", "amount": "20.00", "currency": "CAD"}
+    body = json.dumps({**told, "number": place.numbers[place.unused.pop().id]}).encode()
+    signature = sign(PROVIDER_SECRET, body, place.clock.now())
+    headers = {"onecard-provider": "stripe", "onecard-signature": signature}
+    async with place.call() as client:
+        answer = await client.post("/payments/top-ups", content=body, headers=headers)
+    return "" if answer.json()["refund"] is None else "it goes back"
 
 
 async def ask_for_port_pin(place: Place) -> str:
-    now, card = place.clock.now(), place.card
-    async with connection(place.town.database.pool) as borrowed:
-        answer = await issue_port_pin(
-            borrowed,
-            now,
-            actor=shop.STAFF,
-            master=shop.MASTER,
-            gates=place.town.node.gatekeeper.at(now),
-            part=card.part,
-            card_id=card.id,
-            terms=PORT_TERMS,
-        )
-    return "" if isinstance(answer, PortPin) else str(answer)
+    answer = await place.order("PORT")
+    return "" if "授权码" in answer else answer
 
 
 WAYS = {
@@ -188,6 +181,8 @@ WAYS = {
     "a top-up": Way(top_up, SALES_END),
     "a voucher, by staff": Way(redeem_by_staff, SALES_END),
     "a voucher, by text": Way(redeem_by_text, SALES_END, "充值业务已停止"),
+    "a voucher, over HTTP": Way(redeem_over_http, SALES_END, "top_up is closed by the order"),
+    "a payment, told by its provider": Way(tell_of_payment, SALES_END, "it goes back"),
     "new vouchers": Way(make_vouchers, SALES_END),
     "another SIM": Way(command("card", "replace", "CARD"), SALES_END),
     "another SIM, by exception": Way(command("card", "replace", "CARD", "--exception", LOST), SERVICE_ENDS),
@@ -207,8 +202,9 @@ WAYS = {
     "a call": Way(call("6045550199"), SERVICE_ENDS),
     "a call from a secondary line": Way(call("12583113800138000"), SERVICE_ENDS),
     "data": Way(open_data, SERVICE_ENDS),
-    "a PIN to take the number elsewhere": Way(ask_for_port_pin, SERVICE_ENDS),
+    "a PIN to take the number elsewhere": Way(ask_for_port_pin, SERVICE_ENDS, "携号转网业务已停止"),
     "a refund": Way(ask_for_refund, None, begun_by=SALES_END),
+    "a voucher that is to be refunded": Way(redeem_for_refund, None, begun_by=SALES_END),
     "a command by text": Way(ask_for_balance, None),
     "an emergency call": Way(call_for_help, None),
     "the end of a line": Way(command("line", "end", "SECONDARY"), None),
