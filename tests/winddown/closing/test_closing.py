@@ -372,7 +372,8 @@ async def test_the_printed_statement_says_the_same_and_how_to_prove_it(end: End)
         "unreachable",
         "12.00 CAD",
         "73.00 CAD",
-        "1 payments agree in payout files, ledger and 1 bank statements",
+        "(payments: 1, statements: 1)",
+        "2026-03-20 00:00:00-04:00",
         KEY.public_key,
     ):
         assert words in text, words

@@ -3,6 +3,9 @@
 INSERT INTO entry_kind (kind, name, counter_role) VALUES
     (22, 'plan_value', 'revenue');  -- the part of a plan's fee that was not used, given back at the gate
 
+-- What the bank moved is compared with the payments of a part, which is the third piece of an end-to-end id.
+CREATE INDEX bank_entry_by_part ON bank_entry (split_part(end_to_end_id, '-', 3)) WHERE end_to_end_id LIKE 'OC-%';
+
 -- One snapshot a database, of the instant at which refunds opened. It is taken part by part; what is done stays done.
 CREATE TABLE closing_snapshot (
     id boolean PRIMARY KEY DEFAULT true CHECK (id),

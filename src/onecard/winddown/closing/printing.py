@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
 from typing import Any
 from xml.sax.saxutils import escape
+from zoneinfo import ZoneInfo
 
+from reportlab.lib.enums import TA_RIGHT  # type: ignore[import-untyped]
 from reportlab.lib.pagesizes import A4  # type: ignore[import-untyped]
 from reportlab.lib.styles import ParagraphStyle  # type: ignore[import-untyped]
 from reportlab.lib.units import mm  # type: ignore[import-untyped]
@@ -21,7 +24,11 @@ from onecard.values.money import format_micros
 MARGIN = 18 * mm
 CHINESE = "STSong-Light"
 """Comes with every PDF reader; has Latin letters, too."""
+PAGE_FOOT = 10 * mm
 BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=12)
+RIGHT = ParagraphStyle("right", BODY, alignment=TA_RIGHT)
+HEAD = ParagraphStyle("head", BODY, fontName="Helvetica-Bold")
+RIGHT_HEAD = ParagraphStyle("right head", HEAD, alignment=TA_RIGHT)
 CODE = ParagraphStyle("code", fontName="Courier", fontSize=7.5, leading=10, wordWrap="CJK")
 TITLE = ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=16, leading=22)
 HEADING = ParagraphStyle("heading", fontName="Helvetica-Bold", fontSize=11, leading=15, spaceBefore=8)
@@ -51,17 +58,26 @@ def print_statement(signed: SignedDocument) -> bytes:
         author=document["operator"],
         invariant=True,
     )
-    paper.build([*_open(document), *_tell_money(document), *_tell_rest(document), *_prove(signed)])
+    story = [*_open(document), *_tell_money(document), *_tell_rest(document), *_prove(signed)]
+    paper.build(story, onFirstPage=_number_page, onLaterPages=_number_page)
     return out.getvalue()
+
+
+def _number_page(canvas: Any, paper: Any) -> None:
+    canvas.setFont(BODY.fontName, BODY.fontSize)
+    canvas.drawRightString(A4[0] - MARGIN, PAGE_FOOT, str(paper.page))
 
 
 def _open(document: Mapping[str, Any]) -> Iterator[Flowable]:
     order = document["order"]
+    zone = ZoneInfo(order["time_zone"])
     yield _say("Closing statement", TITLE)
-    yield _say(f"of {document['operator']}, made at {document['made_at']} by {document['made_by']}")
+    yield _say(
+        f"of {document['operator']}, made at {_time(document['made_at'], zone)} by {document['made_by']}"
+    )
     yield _say("The order", HEADING)
     yield _draw(
-        ("what", ""),
+        ("what", "which"),
         [
             ("issued by", order["issuer"]),
             ("legal basis", order["legal_basis"]),
@@ -76,11 +92,11 @@ def _open(document: Mapping[str, Any]) -> Iterator[Flowable]:
     yield _draw(
         ("at", "stage", "has come"),
         [
-            (one["at"] or "no date", one["name"], "yes" if one["has_come"] else "no")
+            (_time(one["at"], zone), one["name"], "yes" if one["has_come"] else "no")
             for one in document["stages"]
         ],
     )
-    yield _say(f"Balances at the gate, {document['gate']['as_of']}", HEADING)
+    yield _say(f"Balances at the gate, {_time(document['gate']['as_of'], zone)}", HEADING)
     yield _draw(
         ("value", "how many", "worth", "owed", "paid back"),
         [
@@ -116,7 +132,7 @@ def _tell_money(document: Mapping[str, Any]) -> Iterator[Flowable]:
         )
         yield Spacer(0, 6)
         yield _draw(
-            ("cover", ""),
+            ("cover", "amount"),
             [
                 ("owed", _money(money["owed_micros"], currency)),
                 (
@@ -138,10 +154,25 @@ def _tell_rest(document: Mapping[str, Any]) -> Iterator[Flowable]:
             for one in document["refunds"]
         ],
     )
+    yield _say("Payout files", HEADING)
+    yield _draw(
+        ("run", "state", "paid on", "how many", "amount"),
+        [
+            (
+                one["run"],
+                one["state"],
+                one["execution_on"],
+                one["count"],
+                _money(one["micros"], one["currency"]),
+            )
+            for one in document["payouts"]
+        ],
+    )
     yield _say("Proof", HEADING)
     yield _say(
-        f"{books['payments']} payments agree in payout files, ledger and {books['statements']} bank statements. "
-        f"{ledger['entries']} entries on {ledger['accounts']} accounts sum to zero."
+        f"Payout files, ledger and bank statements agree on every payment (payments: {books['payments']}, "
+        f"statements: {books['statements']}). All entries of the ledger sum to zero (entries: {ledger['entries']}, "
+        f"accounts: {ledger['accounts']})."
     )
     yield _say(f"Numbers: {document['numbers']['imported']} imported", HEADING)
     yield _draw(
@@ -169,9 +200,15 @@ def _prove(signed: SignedDocument) -> Iterator[Flowable]:
         yield _say(f"{name} {value}", CODE)
 
 
+QUANTITIES = frozenset({"how many", "worth", "owed", "moved", "amount", "run"})
+"""Columns that are read from the right."""
+
+
 def _draw(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> Flowable:
-    cells = [[_say(str(cell)) for cell in row] for row in (titles, *rows)]
-    return LongTable(cells or [[""]], repeatRows=1, style=GRID, hAlign="LEFT")
+    head = [_say(title, RIGHT_HEAD if title in QUANTITIES else HEAD) for title in titles]
+    styles = [RIGHT if title in QUANTITIES else BODY for title in titles]
+    body = [[_say(str(cell), style) for cell, style in zip(row, styles, strict=True)] for row in rows]
+    return LongTable([head, *body], repeatRows=1, style=GRID, hAlign="LEFT")
 
 
 def _say(text: str, style: ParagraphStyle = BODY) -> Paragraph:
@@ -185,6 +222,13 @@ def _is_latin(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _time(instant: str, zone: ZoneInfo) -> str:
+    """An instant as the clock of the order shows it."""
+    return (
+        datetime.fromisoformat(instant).astimezone(zone).isoformat(" ", "seconds") if instant else "no date"
+    )
 
 
 def _money(micros: int, currency: str) -> str:

@@ -82,11 +82,15 @@ WITH ordered AS (
            lag(closing_on) OVER w AS before_on, lag(closing_micros) OVER w AS before_micros
     FROM bank_statement WHERE closing_micros IS NOT NULL
     WINDOW w AS (PARTITION BY account ORDER BY closing_on, id)
+), daily AS MATERIALIZED (
+    SELECT account, statement_id, booked_on,
+           sum(CASE WHEN is_credit THEN amount_micros ELSE -amount_micros END) AS micros
+    FROM bank_entry GROUP BY account, statement_id, booked_on
 )
 SELECT o.account, o.id, o.currency, o.opening_micros, o.closing_micros, o.closing_on, o.before_micros,
-       (SELECT coalesce(sum(CASE WHEN e.is_credit THEN e.amount_micros ELSE -e.amount_micros END), 0)::bigint
-        FROM bank_entry e WHERE e.account = o.account AND e.booked_on <= o.closing_on
-          AND CASE WHEN o.before_on IS NULL THEN e.statement_id = o.id ELSE e.booked_on > o.before_on END) AS moved
+       (SELECT coalesce(sum(d.micros), 0)::bigint FROM daily d
+        WHERE d.account = o.account AND d.booked_on <= o.closing_on
+          AND CASE WHEN o.before_on IS NULL THEN d.statement_id = o.id ELSE d.booked_on > o.before_on END) AS moved
 FROM ordered o ORDER BY o.account, o.closing_on, o.id"""
 COUNT_UNMATCHED = "SELECT count(*) FROM bank_unmatched WHERE resolved_at IS NULL"
 LATEST_BALANCES = """
