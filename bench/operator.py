@@ -25,7 +25,9 @@ from onecard.ledger.actions import check_ledger, top_up
 from onecard.lines.actions import import_numbers
 from onecard.lines.store import list_lines
 from onecard.sales.actions import sell_card_to_newcomer
-from onecard.sealing.keys import MasterKey, create_key_file, load_master_key
+from onecard.sealing.files import create_key_file
+from onecard.sealing.keys import MasterKey
+from onecard.sealing.loading import load_master_key
 from onecard.subscribers.model import Contact
 from onecard.values.card import luhn_is_valid
 from onecard.values.gate import NO_ORDER

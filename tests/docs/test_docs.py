@@ -65,6 +65,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[[portability.operators]]`": config.PortingOperator,
     "`[mail]`": config.Mail,
     "`[notices]`": config.Notices,
+    "`[retention]`": config.Retention,
     "`[[links]]`": config.Link,
     "`[links.connect]`": config.Connect,
 }

@@ -11,15 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onecard.sealing.keys import (
-    BadMasterKey,
-    MasterKey,
-    SealBroken,
-    SealingKey,
-    WrongMasterKey,
-    create_key_file,
-    load_master_key,
-)
+from onecard.sealing.files import create_key_file
+from onecard.sealing.keys import BadMasterKey, MasterKey, SealBroken, SealingKey, WrongMasterKey
+from onecard.sealing.loading import load_master_key
 
 KEY = SealingKey(bytes(32))
 

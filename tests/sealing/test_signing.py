@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onecard.sealing.keys import create_key_file
+from onecard.sealing.files import create_key_file
 from onecard.sealing.signing import (
     BadSigningKey,
     SignatureBroken,

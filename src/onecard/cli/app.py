@@ -26,6 +26,7 @@ GROUPS = {
     "subscriber": "Subscribers: contact details, language, erasure.",
     "port": "Numbers that subscribers take to other operators.",
     "hold": "Legal holds: what forbids to destroy anything.",
+    "purge": "Destroy what is kept of persons when its time has come.",
     "claim": "Claim codes: what proves a subscriber without texts.",
     "link": "Signalling connections to operators, banks and content senders.",
     "text": "What became of texts.",

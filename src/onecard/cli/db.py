@@ -17,7 +17,11 @@ from onecard.cli.show import Answer
 from onecard.database.embedded import attach
 from onecard.database.migrations import migrate
 from onecard.sealing.check import check_master_key
-from onecard.sealing.keys import MASTER_KEY_VARIABLE, create_key_file, load_master_key
+from onecard.sealing.files import create_key_file
+from onecard.sealing.keys import MASTER_KEY_VARIABLE
+from onecard.sealing.loading import load_master_key, periods_directory
+from onecard.sealing.periods import PeriodKeys
+from onecard.sealing.renewal import begin_first_period
 
 PARTS_DEFAULT = 4
 PARTS_MOST = 1024
@@ -71,7 +75,8 @@ async def _init(options: Options, wanted: list[int] | None) -> Answer:
     place = "the database of ONECARD_DATABASE_URL" if options.database_url else f"{options.directory}"
     said = [
         f"database ready in {place}: {len(applied)} migrations applied, parts {_say_parts(parts)}",
-        f"master key: {key} (keep a copy elsewhere: without it nothing sealed can be read)",
+        f"master key: {key} (keep a copy elsewhere, and of the keys of periods beside it:"
+        " without them nothing sealed can be read)",
     ]
     document = {"place": place, "migrations_applied": len(applied), "parts": parts, "master_key": key}
     return Answer(document, said)
@@ -83,6 +88,7 @@ async def _make_master_key(desk: Desk) -> str:
     in_environment = MASTER_KEY_VARIABLE in os.environ
     if not in_environment and not await store.has_keys(desk.connection):
         create_key_file(file)
+        await begin_first_period(desk.connection, PeriodKeys(periods_directory(file)), desk.at, desk.actor)
     await check_master_key(desk.connection, load_master_key(file))
     return MASTER_KEY_VARIABLE if in_environment else str(file)
 

@@ -16,7 +16,9 @@ from onecard.database.migrations import pending
 from onecard.database.pool import Connection, open_database
 from onecard.database.pool import connection as borrow
 from onecard.node.config import Config, ConfigError
-from onecard.sealing.keys import MasterKey, create_key_file, load_master_key
+from onecard.sealing.files import create_key_file
+from onecard.sealing.keys import MasterKey
+from onecard.sealing.loading import load_master_key
 from onecard.sealing.signing import SigningKey, load_signing_key
 from onecard.values.gate import NO_ORDER, Gates
 from onecard.winddown.gatekeeper import Gatekeeper

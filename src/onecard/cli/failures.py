@@ -24,6 +24,7 @@ from onecard.payments.payouts.model import PayoutRefusal
 from onecard.payments.refunds.model import RefundRefusal
 from onecard.payments.sides.model import SideRefusal
 from onecard.portability.model import PortRefusal, ReturnRefusal
+from onecard.retention.model import PurgeRefusal
 from onecard.sealing.keys import SealingError
 from onecard.staff.model import StaffRefusal
 from onecard.subscribers.model import ClaimRefusal, SubscriberRefusal
@@ -60,6 +61,7 @@ Refusal = (
     | LegalHoldRefusal
     | SnapshotRefusal
     | NoticeRefusal
+    | PurgeRefusal
 )
 
 SENTENCES: dict[Refusal, str] = {
@@ -247,6 +249,16 @@ SENTENCES: dict[Refusal, str] = {
     NoticeRefusal.NO_LETTERS: "it is nobody's turn to get a letter of this notice",
     NoticeRefusal.UNKNOWN_LETTERS: "no letters have this number: see `onecard notice letters NOTICE`",
     NoticeRefusal.POSTED_ALREADY: "somebody said before that these letters are in the post",
+    PurgeRefusal.STAYED: "a stay of the order is in force: what cannot be undone waits until it is over",
+    PurgeRefusal.LEGAL_HOLD: "a legal hold is in force: see `onecard hold list`",
+    PurgeRefusal.KEPT_WHOLE: "this class proves itself as a whole: it ends with the database, when its time is over",
+    PurgeRefusal.NO_SPARE_KEY: "there is no key for the next period: make it with `onecard purge key`, and copy it",
+    PurgeRefusal.KEYS_LEFT: "some key was made meanwhile: give `onecard purge renew` again",
+    PurgeRefusal.UNKNOWN_RUN: "there is no such run: see `onecard purge plan`",
+    PurgeRefusal.NOT_ENDED: "this run has not ended: go on with `onecard purge run`",
+    PurgeRefusal.NOT_RENEWED: (
+        "backups still hold the keys of what it destroyed: first `onecard purge key` and `onecard purge renew`"
+    ),
 }
 """Every refusal that the command line can meet."""
 

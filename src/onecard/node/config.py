@@ -20,6 +20,7 @@ import msgspec
 
 from onecard.lines.model import LineLimits
 from onecard.node.payment_config import Payments, Payouts, check_payments, read_secret
+from onecard.retention.model import DataClass
 from onecard.subscribers.rules import EMAIL
 from onecard.switching.model import LinkRole, Route
 from onecard.values.hours import BadHours, parse_hours
@@ -28,6 +29,7 @@ from onecard.values.phone import BadNumber, Country, parse_country
 from onecard.winddown.notices.model import Channel, PostRules
 
 SLOT_MOST = 9
+RETENTION_DAYS_MOST = 36_500
 
 
 class ConfigError(Exception):
@@ -346,6 +348,25 @@ class Notices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many days what is over is kept: at least and at most, of each class."""
+
+    contacts: list[int] = msgspec.field(default_factory=lambda: [30, 400])
+    payees: list[int] = msgspec.field(default_factory=lambda: [2190, 2555])
+    sign_in: list[int] = msgspec.field(default_factory=lambda: [0, 30])
+    traces: list[int] = msgspec.field(default_factory=lambda: [0, 90])
+    usage: list[int] = msgspec.field(default_factory=lambda: [180, 365])
+    notices: list[int] = msgspec.field(default_factory=lambda: [90, 2190])
+    ledger: list[int] = msgspec.field(default_factory=lambda: [2190, 2555])
+    audit: list[int] = msgspec.field(default_factory=lambda: [2190, 3650])
+
+    @property
+    def days(self) -> dict[DataClass, tuple[int, int]]:
+        """The least and the most, by class."""
+        of_class = {one: getattr(self, one.value) for one in DataClass}
+        return {one: (least, most) for one, (least, most) in of_class.items()}
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -361,6 +382,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notices: Notices = Notices()
     payments: Payments = Payments()
     payouts: Payouts = Payouts()
+    retention: Retention = Retention()
     links: list[Link] = []
     node: str = "onecard-1"
     master_key_file: str | None = None
@@ -414,6 +436,7 @@ def check_config(config: Config) -> list[str]:
         *_check_portability(config.portability),
         *_check_notices(config),
         *check_payments(config.payments, config.payouts),
+        *_check_retention(config.retention),
         *_check_diameter(config),
         *(
             problem
@@ -589,6 +612,13 @@ def _check_portability(portability: Portability) -> Iterator[str]:
                 yield f"portability.operators[{place}].{attribute}: {value!r} is empty, or used twice"
     for place, operator in enumerate(portability.operators):
         yield from _check_hash(operator.password_hash, f"portability.operators[{place}]")
+
+
+def _check_retention(retention: Retention) -> Iterator[str]:
+    for one in DataClass:
+        days = getattr(retention, one.value)
+        if len(days) != 2 or not 0 <= days[0] <= days[1] <= RETENTION_DAYS_MOST:
+            yield f"retention.{one.value}: must be the least and the greatest number of days, such as [30, 400]"
 
 
 def _check_link(link: Link, place: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from onecard.database.embedded import EmbeddedServer
 from onecard.database.pool import Database, open_pool
 from onecard.node.config import Config
 from onecard.node.node import run_node
-from onecard.sealing.keys import load_master_key
+from onecard.sealing.loading import load_master_key
 from onecard.values.clock import Clock
 
 CONNECTIONS_MOST = 40

@@ -10,6 +10,7 @@ from datetime import date
 
 from onecard.database.pool import Connection, Pool, connection
 from onecard.sealing.keys import KeyDestroyed, MasterKey, SealBroken, SealingKey
+from onecard.sealing.turns import join_period
 
 CREATE = "INSERT INTO body_key (day, wrapped) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 FIND = "SELECT wrapped FROM body_key WHERE day = $1"
@@ -96,7 +97,9 @@ async def get_or_create_body_key(connection: Connection, master: MasterKey, day:
     """Fetch the key of a day, making it first if need be; nodes that make it at once get the same one."""
     wrapped = await connection.fetchval(FIND, day)
     if wrapped is None:
-        await connection.execute(CREATE, day, master.new_key(_bound_to(day))[1])
+        async with connection.transaction():
+            period = await join_period(connection)
+            await connection.execute(CREATE, day, master.new_key(bound_to(day), period)[1])
     return await get_body_key(connection, master, day)
 
 
@@ -105,7 +108,7 @@ async def get_body_key(connection: Connection, master: MasterKey, day: date) -> 
     wrapped = await connection.fetchval(FIND, day)
     if wrapped is None:
         raise KeyDestroyed(f"the key of the texts of {day} was destroyed")
-    return master.unwrap(wrapped, _bound_to(day))
+    return master.unwrap(wrapped, bound_to(day))
 
 
 async def destroy_body_keys(connection: Connection, before: date) -> tuple[date, ...]:
@@ -117,8 +120,9 @@ async def try_master_key(connection: Connection, master: MasterKey) -> None:
     """Unwrap the newest body key, if there is one; raises `WrongMasterKey`."""
     newest = await connection.fetchrow("SELECT day, wrapped FROM body_key ORDER BY day DESC LIMIT 1")
     if newest is not None:
-        master.unwrap(newest["wrapped"], _bound_to(newest["day"]))
+        master.unwrap(newest["wrapped"], bound_to(newest["day"]))
 
 
-def _bound_to(day: date) -> bytes:
+def bound_to(day: date) -> bytes:
+    """What the wrapped key of a day is bound to."""
     return b"body_key:" + day.isoformat().encode()

@@ -7,15 +7,9 @@ another row does not open.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
-import stat
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
 from hashlib import blake2b
-from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,6 +19,9 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
 VERSION = b"\x01"
+WRAPPED_IN_PERIOD = b"\x02"
+"""A data key that begins with this is wrapped by the key of a period, whose number (four bytes, big-endian) follows."""
+_PERIOD_BYTES = 4
 _OVERHEAD_BYTES = len(VERSION) + NONCE_BYTES + TAG_BYTES
 
 
@@ -52,6 +49,14 @@ class KeyDestroyed(SealingError):
     """The key was destroyed, and with it what it had sealed."""
 
 
+class Periods(Protocol):
+    """The keys of periods."""
+
+    def get(self, period: int) -> SealingKey:
+        """The key of a period; raises `KeyDestroyed`."""
+        ...
+
+
 class SealingKey:
     """One key; about 3 us to seal or to open a text."""
 
@@ -77,89 +82,70 @@ class SealingKey:
 
 
 class MasterKey:
-    """The key that wraps all others; it lives in a file or in the environment, never in the database."""
+    """The key that wraps all others; it lives in a file or in the environment, never in the database.
 
-    __slots__ = ("_derivation", "_key")
+    With the keys of periods (`sealing.periods`), each data key is wrapped by that of its period, too.
+    """
 
-    def __init__(self, key: bytes) -> None:
+    __slots__ = ("_derivation", "_key", "_periods")
+
+    def __init__(self, key: bytes, periods: Periods | None = None) -> None:
         self._key = SealingKey(key)
         self._derivation = key
+        self._periods = periods
 
     def derive(self, purpose: bytes) -> bytes:
         """A key of 32 bytes for one purpose, the same on every node; it tells nothing of the master key."""
         return blake2b(key=self._derivation, digest_size=KEY_BYTES, person=purpose).digest()
 
-    def new_key(self, bound_to: bytes) -> tuple[SealingKey, bytes]:
-        """Make a data key; returns it and its wrapped form, which is what to store."""
+    def new_key(self, bound_to: bytes, period: int | None = None) -> tuple[SealingKey, bytes]:
+        """Make a data key; returns it and its wrapped form, which is what to store.
+
+        It is wrapped by the key of a period, too, where one is given; raises `KeyDestroyed` where that is not here.
+        """
         key = os.urandom(KEY_BYTES)
-        return SealingKey(key), self._key.seal(key, bound_to)
+        return SealingKey(key), self._wrap(key, bound_to, period)
 
     def unwrap(self, wrapped: bytes, bound_to: bytes) -> SealingKey:
-        """Open a wrapped data key; raises `WrongMasterKey`."""
+        """Open a wrapped data key; raises `WrongMasterKey`, and `KeyDestroyed` when that of its period is gone."""
+        return SealingKey(self._unwrap(wrapped, bound_to))
+
+    def rewrap(self, wrapped: bytes, bound_to: bytes, period: int) -> bytes:
+        """The same data key, wrapped by the key of another period; raises as `unwrap` does."""
+        return self._wrap(self._unwrap(wrapped, bound_to), bound_to, period)
+
+    def _wrap(self, key: bytes, bound_to: bytes, period: int | None) -> bytes:
+        inner = self._key.seal(key, bound_to)
+        if period is None:
+            return inner
+        number = period.to_bytes(_PERIOD_BYTES, "big")
+        return WRAPPED_IN_PERIOD + number + self._get_period(period).seal(inner, number + bound_to)
+
+    def _unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
         try:
-            return SealingKey(self._key.open(wrapped, bound_to))
+            return self._key.open(self._take_out(wrapped, bound_to), bound_to)
         except SealBroken:
             raise WrongMasterKey(
                 "the master key is not the one this database was sealed with: "
                 f"set {MASTER_KEY_VARIABLE} or restore the key file"
             ) from None
 
+    def _take_out(self, wrapped: bytes, bound_to: bytes) -> bytes:
+        """A data key as only the master key wraps it."""
+        period = period_of(wrapped)
+        if period is None:
+            return wrapped
+        body = wrapped[len(WRAPPED_IN_PERIOD) :]
+        return self._get_period(period).open(body[_PERIOD_BYTES:], body[:_PERIOD_BYTES] + bound_to)
 
-def load_master_key(file: Path, environment: Mapping[str, str] | None = None) -> MasterKey:
-    """Take the master key from ``ONECARD_MASTER_KEY`` or else from its file; raises `BadMasterKey`."""
-    text = (os.environ if environment is None else environment).get(MASTER_KEY_VARIABLE)
-    try:
-        return MasterKey(decode_key(text, MASTER_KEY_VARIABLE) if text is not None else read_key_file(file))
-    except FileNotFoundError:
-        raise BadMasterKey(
-            f"there is no master key: {file} is missing and {MASTER_KEY_VARIABLE} is not set"
-        ) from None
-    except BadKey as error:
-        raise BadMasterKey(f"the master key cannot be used: {error}") from None
-
-
-def create_key_file(file: Path) -> bool:
-    """Make a file with a new key, mode 0600, unless it is there; returns whether it was made.
-
-    It appears whole or not at all: of two that make it at once, one wins and both then load the same key.
-    """
-    if file.exists():
-        return False
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft_number, draft = tempfile.mkstemp(dir=file.parent)  # mode 0600 from the start
-    try:
-        with os.fdopen(draft_number, "wb") as out:
-            out.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
-            out.flush()
-            os.fsync(out.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, file)
-            return True
-        return False
-    finally:
-        Path(draft).unlink()
+    def _get_period(self, period: int) -> SealingKey:
+        if self._periods is None:
+            raise KeyDestroyed(f"the key of period {period} is not here")
+        return self._periods.get(period)
 
 
-def read_key_file(file: Path) -> bytes:
-    """The key that a file holds, of `KEY_BYTES`; raises `BadKey`, FileNotFoundError."""
-    try:
-        mode = file.stat().st_mode
-        text = file.read_text(encoding="ascii")
-    except FileNotFoundError:
-        raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadKey(f"{file} cannot be read: {error}") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise BadKey(f"others may read it: run chmod 600 {file}")
-    return decode_key(text, str(file))
-
-
-def decode_key(text: str, source: str) -> bytes:
-    """Read a key in base64; `source` is where it stands. Raises `BadKey`."""
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise BadKey(f"{source} does not hold a key: base64 of {KEY_BYTES} bytes")
-    return key
+def period_of(wrapped: bytes) -> int | None:
+    """The period whose key wraps a data key; None: only the master key does."""
+    if not wrapped.startswith(WRAPPED_IN_PERIOD):
+        return None
+    return int.from_bytes(wrapped[1 : 1 + _PERIOD_BYTES], "big")

@@ -16,7 +16,8 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from onecard.sealing.keys import BadKey, SealingError, read_key_file
+from onecard.sealing.files import read_key_file
+from onecard.sealing.keys import BadKey, SealingError
 
 ALGORITHM = "Ed25519"
 
@@ -63,7 +64,7 @@ class SignedDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_signing_key(file: Path) -> SigningKey:
-    """The key of a file that `keys.create_key_file` made; raises `BadSigningKey`."""
+    """The key of a file that `files.create_key_file` made; raises `BadSigningKey`."""
     try:
         return SigningKey(read_key_file(file))
     except FileNotFoundError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from onecard.database.pool import Connection
 from onecard.sealing.keys import KeyDestroyed, MasterKey, SealingKey
+from onecard.sealing.turns import join_period
 
 INSERT = "INSERT INTO subscriber_key (part, subscriber_id, wrapped) VALUES ($1, $2, $3)"
 INSERT_SOME = """
@@ -19,8 +20,9 @@ DESTROY = "DELETE FROM subscriber_key WHERE part = $1 AND subscriber_id = $2"
 async def create_subscriber_key(
     connection: Connection, master: MasterKey, part: int, subscriber_id: int
 ) -> SealingKey:
-    """Make a subscriber's key and store it wrapped."""
-    key, wrapped = master.new_key(_bound_to(part, subscriber_id))
+    """Make a subscriber's key and store it wrapped, in a transaction of the caller's."""
+    period = await join_period(connection)
+    key, wrapped = master.new_key(bound_to(part, subscriber_id), period)
     await connection.execute(INSERT, part, subscriber_id, wrapped)
     return key
 
@@ -28,8 +30,9 @@ async def create_subscriber_key(
 async def create_subscriber_keys(
     connection: Connection, master: MasterKey, part: int, subscriber_ids: Sequence[int]
 ) -> None:
-    """Make the keys of many subscribers at once."""
-    wrapped = [master.new_key(_bound_to(part, one))[1] for one in subscriber_ids]
+    """Make the keys of many subscribers at once, in a transaction of the caller's."""
+    period = await join_period(connection)
+    wrapped = [master.new_key(bound_to(part, one), period)[1] for one in subscriber_ids]
     await connection.execute(INSERT_SOME, part, subscriber_ids, wrapped)
 
 
@@ -40,7 +43,7 @@ async def get_subscriber_key(
     wrapped = await connection.fetchval(FIND, part, subscriber_id)
     if wrapped is None:
         raise KeyDestroyed("the contact details of this subscriber were erased")
-    return master.unwrap(wrapped, _bound_to(part, subscriber_id))
+    return master.unwrap(wrapped, bound_to(part, subscriber_id))
 
 
 async def get_subscriber_keys(
@@ -49,7 +52,7 @@ async def get_subscriber_keys(
     """The keys of many subscribers, without those who were erased; raises `WrongMasterKey`."""
     rows = await connection.fetch(FIND_SOME, part, subscriber_ids)
     return {
-        row["subscriber_id"]: master.unwrap(row["wrapped"], _bound_to(part, row["subscriber_id"]))
+        row["subscriber_id"]: master.unwrap(row["wrapped"], bound_to(part, row["subscriber_id"]))
         for row in rows
     }
 
@@ -63,8 +66,9 @@ async def try_master_key(connection: Connection, master: MasterKey) -> None:
     """Unwrap any one subscriber's key, if there is one; raises `WrongMasterKey`."""
     row = await connection.fetchrow("SELECT part, subscriber_id, wrapped FROM subscriber_key LIMIT 1")
     if row is not None:
-        master.unwrap(row["wrapped"], _bound_to(row["part"], row["subscriber_id"]))
+        master.unwrap(row["wrapped"], bound_to(row["part"], row["subscriber_id"]))
 
 
-def _bound_to(part: int, subscriber_id: int) -> bytes:
+def bound_to(part: int, subscriber_id: int) -> bytes:
+    """What the wrapped key of a subscriber is bound to."""
     return b"subscriber_key:%d:%d" % (part, subscriber_id)

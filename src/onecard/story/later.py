@@ -20,7 +20,7 @@ from onecard.database.pool import Database, open_pool
 from onecard.node.config import load_config
 from onecard.node.node import run_node
 from onecard.node.serve import master_key_file
-from onecard.sealing.keys import load_master_key
+from onecard.sealing.loading import load_master_key
 from onecard.values.clock import ClockAhead
 
 NODE = "onecard-later"
