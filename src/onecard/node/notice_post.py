@@ -28,7 +28,12 @@ from onecard.values.clock import Clock
 from onecard.values.language import Language
 from onecard.values.table import BadTable
 from onecard.winddown.notices import evidence_store, store
-from onecard.winddown.notices.actions import close_copy, make_due, withdraw_stale
+from onecard.winddown.notices.actions import (
+    close_copy,
+    make_due,
+    make_of_refunds,
+    withdraw_stale,
+)
 from onecard.winddown.notices.catalogue import Catalogue, load_catalogue
 from onecard.winddown.notices.composing import fill, hash_words
 from onecard.winddown.notices.model import (
@@ -140,20 +145,32 @@ class NoticePost:
             for part in self._parts if self._made else ():
                 await store.withdraw_waiting(borrowed, part)
                 for notice in self._made.values():
-                    if file is not None and still_grows(notice, file.plan.time_zone, now):
+                    if notice.kind in store.CAUSES:
+                        await store.add_of_refunds(borrowed, part, notice, first_channel(self._rules), now)
+                    elif file is not None and still_grows(notice, file.plan.time_zone, now):
                         await self._spread(borrowed, part, notice, now)
 
     async def _make(self, borrowed: Connection, file: PlanFile, now: datetime) -> None:
         """Make what is due; while words are missing nothing is made, and that is said."""
         try:
+            catalogue = load_wording(self._config)
             await make_due(
                 borrowed,
                 now,
                 actor=ACTOR,
                 file=file,
                 sender=self._sender,
-                catalogue=load_wording(self._config),
+                catalogue=catalogue,
                 copy_to=self._config.regulator,
+            )
+            await make_of_refunds(
+                borrowed,
+                now,
+                actor=ACTOR,
+                file=file,
+                sender=self._sender,
+                catalogue=catalogue,
+                parts=self._parts,
             )
         except BadTable as error:
             log.error("no notice is made: see `onecard notice check`", reason=str(error))

@@ -137,5 +137,5 @@ def test_a_text_that_is_too_long_is_no_notice() -> None:
 def test_what_is_the_subscribers_own_is_filled_in_when_it_is_sent() -> None:
     new = NewNotice("r", NoticeKind.REFUND_PAID, None, {})
     words = compose(new, CMLINK, (), replace(SENDER, name="{amount}"), load_catalogue())[HANT]
-    recipient = Recipient(1, 1, 1, 7, HANT, Channel.TEXT, 0, None, {"amount": "CA$5.00"})
+    recipient = Recipient(1, 1, 1, 7, HANT, Channel.TEXT, 0, None, {"micros": "5000000", "currency": "CAD"})
     assert "您的退款CA$5.00已支付" in fill(words, recipient).text

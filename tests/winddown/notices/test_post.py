@@ -17,6 +17,7 @@ from onecard.values.language import Language
 from onecard.winddown.model import Extension, HostCut, Notice, NoticeKind, Stay
 from onecard.winddown.notices.actions import enter_bounce
 from onecard.winddown.notices.model import NoticeRefusal, Outcome, PostRules
+from payments.treasury import Treasury, credit, debit
 from winddown.notices.post import (
     ALL,
     ANNOUNCEMENT,
@@ -396,3 +397,27 @@ async def test_an_e_mail_that_bounces_later_gives_way_to_a_letter(database: Data
 async def test_a_bounce_of_nothing_we_sent_is_refused(database: Database, reference: str) -> None:
     async with open_post(database, cards=1) as post:
         assert await bounce(post, reference) is NoticeRefusal.UNKNOWN_ATTEMPT
+
+
+async def test_who_is_paid_back_is_told_once_a_payment_with_the_amount(database: Database) -> None:
+    async with open_post(database, cards=0) as post, connection(database.pool) as borrowed:
+        await post.start(make_plan())
+        treasury = Treasury(database, borrowed, post.clock)
+        await treasury.approve(await treasury.earn(12_345_678))
+        await post.move_to("2026-06-02T13:00")
+        assert await post.notices() == ()
+        [order] = await treasury.pay_out()
+        await treasury.book(debit(order))
+        await post.tick()
+        await post.tick(hours=1)
+        assert [words for _, words in post.heard] == [f"Maple Bridge：您的退款CA$12.35已支付。凭证：{PAGE}"]
+        await treasury.book(credit(order))
+        await post.tick()
+        await post.tick(hours=1)
+        assert [words for _, words in post.heard[1:]] == [
+            f"Maple Bridge：您的退款CA$12.35未能付至所填账户，请核对：{PAGE}"
+        ]
+        assert [one.kind for one in await post.notices()] == [
+            NoticeKind.REFUND_PAID,
+            NoticeKind.REFUND_RETURNED,
+        ]

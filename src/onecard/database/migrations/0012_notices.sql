@@ -38,7 +38,8 @@ CREATE TABLE notice_copy (
     sha256 bytea                     -- of the exact words
 );
 
--- How far a part's subscribers have been made recipients: it goes on where it was interrupted.
+-- How far a part's subscribers have been made recipients: it goes on where it was interrupted. Of refunds: until when they
+-- were looked at, in seconds since 1970.
 CREATE TABLE notice_progress (
     part integer NOT NULL,
     notice_id bigint NOT NULL,
@@ -50,7 +51,7 @@ CREATE TABLE notice_recipient (
     part integer NOT NULL,
     subscriber_id bigint NOT NULL,
     notice_id bigint NOT NULL,
-    occasion bigint NOT NULL DEFAULT 0, -- the refund that it is about; 0: everybody is told
+    occasion bigint NOT NULL DEFAULT 0, -- 1000 times the refund, and its version; 0: everybody is told
     language text NOT NULL,
     particulars jsonb NOT NULL DEFAULT '{}', -- what is filled in: an amount
     is_urgent boolean NOT NULL,
@@ -97,3 +98,5 @@ CREATE TABLE notice_letters (
     posted_at timestamptz,
     posted_by text
 );
+
+CREATE INDEX refund_history_to_tell ON refund_history (part, at) WHERE what IN ('settle', 'refuse', 'bring_back');

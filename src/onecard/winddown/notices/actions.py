@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from onecard.winddown.notices import evidence_store, store
 from onecard.winddown.notices.catalogue import Catalogue
 from onecard.winddown.notices.composing import compose, hash_words
 from onecard.winddown.notices.model import (
+    NewNotice,
     NoticeRefusal,
     Outcome,
     PostRules,
@@ -68,6 +69,30 @@ async def make_due(
                 await record(connection, at, actor, "make_notice", fresh, detail)
                 ids.append(fresh)
     return tuple(ids)
+
+
+async def make_of_refunds(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    file: PlanFile,
+    sender: Sender,
+    catalogue: Catalogue,
+    parts: Sequence[int],
+) -> None:
+    """Make the notices of refunds that are paid, or not, with the first that there is. Raises as `make_due`."""
+    made = {one.kind for one in await store.list_notices(connection)}
+    for kind in store.CAUSES:
+        if kind in made or not [one for one in parts if await store.is_any_refund(connection, one, kind)]:
+            continue
+        new = NewNotice(kind.value, kind, None, {})
+        words = compose(new, file.plan, file.stays, sender, catalogue)
+        version = file.plan.version
+        async with connection.transaction():
+            fresh = await store.insert_notice(connection, new, words, at, version=version, copy_to=None)
+            if fresh is not None:
+                await record(connection, at, actor, "make_notice", fresh, {"kind": kind, "version": version})
 
 
 async def enter_bounce(

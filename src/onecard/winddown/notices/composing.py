@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from onecard.messages.commands import write_amount
 from onecard.values.alphabet import choose_encoding, count_segments
 from onecard.values.gate import Capability
 from onecard.values.language import Language
+from onecard.values.money import Currency, Money
 from onecard.values.table import BadTable, Problem
 from onecard.winddown.model import NoticeKind, Plan, Stay
 from onecard.winddown.notices.catalogue import PLACEHOLDERS, Catalogue
@@ -29,9 +31,9 @@ from onecard.winddown.rules import DatedStage, date_stages
 
 SEGMENTS_MOST = 6
 """Of a text; longer words belong into the e-mail and the letter."""
-OWN = frozenset({"amount"})
-"""Placeholders that are each subscriber's own."""
-MAY_BE_EMPTY = frozenset({"facts", "next", *OWN})
+AMOUNT = "{amount}"
+"""Each subscriber's own: it stays in the words until they are sent."""
+MAY_BE_EMPTY = frozenset({"facts", "next"})
 _PARTS = ("subject", "text", "body")
 _SPELLINGS = {"août": "aout"}
 """Of texts: one letter that the GSM alphabet lacks would double their price. The spelling of 1990 has none here."""
@@ -58,17 +60,13 @@ def count_segments_of(text: str) -> int:
 
 
 def fill(words: Words, recipient: Recipient) -> Words:
-    """Put in what is the subscriber's own."""
-    values = dict(recipient.particulars)
-    if not values:
+    """Put in what is the subscriber's own: the amount of a refund."""
+    said = recipient.particulars
+    if not said:
         return words
-    return Words(*(_replace_all(part, values) for part in (words.subject, words.text, words.body)))
-
-
-def _replace_all(words: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        words = words.replace(f"{{{name}}}", value)
-    return words
+    amount = write_amount(Money(int(said["micros"]), Currency(said["currency"])), recipient.language)
+    parts = (words.subject, words.text, words.body)
+    return Words(*(part.replace(AMOUNT, amount) for part in parts))
 
 
 def hash_words(words: str) -> bytes:
@@ -134,7 +132,7 @@ class _Composing:
             "changes": self._changes(full=full),
             **self._dates(full=full),
             **self._of_stage(full=full),
-            **{name: f"{{{name}}}" for name in OWN},
+            "amount": AMOUNT,
         }
 
     def _dates(self, *, full: bool) -> dict[str, str]:

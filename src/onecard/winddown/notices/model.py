@@ -136,7 +136,7 @@ class Recipient:
     notice_id: int
     subscriber_id: int
     occasion: int
-    """0 where everybody is told; else the refund that this is about."""
+    """0 where everybody is told; else of which refund and version of it."""
     language: Language
     channel: Channel
     attempts: int
@@ -144,7 +144,7 @@ class Recipient:
     tried_since: datetime | None
     """When this channel was tried first."""
     particulars: Mapping[str, str] = field(default_factory=dict)
-    """What to fill in that is this subscriber's own."""
+    """Of a refund: ``micros`` and ``currency`` of its amount."""
 
     @property
     def reference(self) -> str:

@@ -29,7 +29,6 @@ URGENT_WITHIN = timedelta(hours=24)
 """What comes so soon is told by night, too."""
 LOOK_AGAIN_LEAST = timedelta(seconds=30)
 LOOK_AGAIN_MOST = timedelta(hours=1)
-OF_REFUNDS = frozenset({NoticeKind.REFUND_PAID, NoticeKind.REFUND_RETURNED})
 
 
 # What is due
@@ -147,7 +146,7 @@ def _is_soon(dates: Dates, zone: ZoneInfo, at: datetime) -> bool:
 
 def still_grows(made: MadeNotice, zone: ZoneInfo, at: datetime) -> bool:
     """Whether newcomers are told, too: as long as something that it tells of is to come."""
-    if made.kind in OF_REFUNDS or made.withdrawn_at is not None:
+    if made.withdrawn_at is not None:
         return False
     instants = [to_instant(day, zone) for day in made.dates.values() if day is not None]
     return at < max([made.made_at + timedelta(days=1), *instants])

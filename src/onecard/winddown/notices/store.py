@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
@@ -26,6 +26,13 @@ from onecard.winddown.notices.model import (
 
 SETTLED_AFTER = timedelta(minutes=1)
 """Newcomers are made recipients when so old: ids may be committed in another order than they were given."""
+COMMITTED_WITHIN = timedelta(minutes=10)
+"""How long what a bank says of many payments may take to be written."""
+CAUSES = {
+    NoticeKind.REFUND_PAID: ("settle",),
+    NoticeKind.REFUND_RETURNED: ("refuse", "bring_back"),
+}
+"""What must happen to a refund for its subscriber to be told, in the words of refund_history."""
 _TOLD = ", ".join(f"'{state}'" for state in TOLD)
 _NOTICE = "id, key, kind, stage, version, dates, languages, is_urgent, made_at, withdrawn_at"
 RECIPIENT_COLUMNS = """
@@ -139,12 +146,20 @@ WITH page AS (
     ON CONFLICT DO NOTHING
 )
 SELECT max(id) FROM page"""  # noqa: S608
-ADD_ONE = f"""
+# Of refunds that the bank paid, or did not pay, since the last look: an occasion each. What was committed late is seen
+# in the next looks, of which each goes back a little.
+ADD_OF_REFUNDS = f"""
 INSERT INTO notice_recipient (part, subscriber_id, notice_id, occasion, language, particulars, is_urgent, state,
                               channel, due_at)
-SELECT part, id, $3, $4, language, $5, false, '{RecipientState.WAITING}', $6, $7
-FROM subscriber WHERE part = $1 AND id = $2
+SELECT $1, r.subscriber_id, $2, h.refund_id * 1000 + least(h.version, 999), s.language,
+       jsonb_build_object('micros', r.amount_micros::text, 'currency', r.currency), false,
+       '{RecipientState.WAITING}', $3, $4
+FROM refund_history h
+JOIN refund r ON r.part = $1 AND r.id = h.refund_id
+JOIN subscriber s ON s.part = $1 AND s.id = r.subscriber_id
+WHERE h.part = $1 AND h.what = ANY ($5) AND h.at > $6
 ON CONFLICT DO NOTHING"""  # noqa: S608
+IS_ANY_REFUND = "SELECT EXISTS (SELECT FROM refund_history WHERE part = $1 AND what = ANY ($2))"
 WITHDRAW_WAITING = f"""
 UPDATE notice_recipient r SET state = '{RecipientState.WITHDRAWN}'
 FROM winddown_notice n WHERE n.withdrawn_at IS NOT NULL
@@ -178,21 +193,21 @@ async def add_recipients(
     return True
 
 
-async def add_recipient(
-    connection: Connection,
-    at: datetime,
-    *,
-    part: int,
-    subscriber_id: int,
-    notice_id: int,
-    occasion: int,
-    particulars: Mapping[str, str],
-    channel: Channel,
+async def is_any_refund(connection: Connection, part: int, kind: NoticeKind) -> bool:
+    """Whether somebody of a part has ever to be told such a thing of a refund."""
+    found: bool = await connection.fetchval(IS_ANY_REFUND, part, list(CAUSES[kind]))
+    return found
+
+
+async def add_of_refunds(
+    connection: Connection, part: int, notice: MadeNotice, channel: Channel, at: datetime
 ) -> None:
-    """Make one subscriber a recipient, once an occasion."""
-    await connection.execute(
-        ADD_ONE, part, subscriber_id, notice_id, occasion, dict(particulars), channel.value, at
-    )
+    """Make those of a part recipients whose refunds the bank paid, or did not, since the last look."""
+    through = await connection.fetchval(FIND_PROGRESS, part, notice.id)
+    since = datetime.fromtimestamp(through or 0, UTC) - COMMITTED_WITHIN
+    causes = list(CAUSES[notice.kind])
+    await connection.execute(ADD_OF_REFUNDS, part, notice.id, channel.value, at, causes, since)
+    await connection.execute(KEEP_PROGRESS, part, notice.id, int(at.timestamp()))
 
 
 async def withdraw_waiting(connection: Connection, part: int) -> None:

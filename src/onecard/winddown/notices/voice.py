@@ -6,17 +6,14 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_time, get_timezone_name
 from babel.lists import format_list
-from babel.numbers import format_currency
 
 from onecard.values.gate import Capability
 from onecard.values.language import Language
-from onecard.values.money import MICROS, Money
 from onecard.winddown.model import LocalTime, Plan, Stage, Stay
 from onecard.winddown.notices.catalogue import CLOSED_TO_THE_GOOD, OPENED, STOPPED, Catalogue
 from onecard.winddown.rules import DatedStage, date_stages
@@ -63,9 +60,6 @@ class Voice:
         if at.time() == datetime.min.time():
             return day
         return self.say("moment", date=day, time=_plain(format_time(at, "short", locale=self.locale)))
-
-    def amount(self, amount: Money) -> str:
-        return _plain(format_currency(Decimal(amount.micros) / MICROS, amount.currency, locale=self.locale))
 
     def name(self, capabilities: Collection[Capability]) -> str:
         """What stops, one after another."""
