@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pygal  # type: ignore[import-untyped]
@@ -34,7 +35,6 @@ _SETTINGS = {
     "height": 300,
     "margin": 8,
     "legend_at_bottom": True,
-    "legend_at_bottom_columns": 8,
     "truncate_label": -1,
     "css": ["file://style.css", "file://graph.css", f"inline:{_GUIDES}"],
     "legend_box_size": 12,
@@ -68,10 +68,15 @@ def _formatter(unit: str):  # type: ignore[no-untyped-def]  # pygal has no types
 def _draw(chart: object, labels: Sequence[str], series: Series) -> bytes:
     chart.x_labels = list(labels)  # type: ignore[attr-defined]
     chart.x_labels_major = list(labels)[:: max(1, -(-len(labels) // LABELS_MOST))]  # type: ignore[attr-defined]
+    chart.config.legend_at_bottom_columns = max(1, len(series))  # type: ignore[attr-defined]
     for name, values in series.items():
         chart.add(name, list(values))  # type: ignore[attr-defined]
-    drawn: bytes = chart.render()  # type: ignore[attr-defined]
-    return drawn
+    return _without_scripts(chart.render())  # type: ignore[attr-defined]
+
+
+def _without_scripts(drawn: bytes) -> bytes:
+    """The library writes its settings into a script, which a picture has no use for."""
+    return re.sub(rb"<script\b.*?</script>", b"", drawn, flags=re.DOTALL)
 
 
 def answer_svg(drawn: bytes) -> Response[bytes]:
