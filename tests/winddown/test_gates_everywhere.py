@@ -21,8 +21,10 @@ from onecard.database.pool import Database, connection
 from onecard.gateways.diameter.constants import ResultCode
 from onecard.gateways.http.signature import sign
 from onecard.story.sessions import call_from_card, data_of_card, read_grant
+from onecard.switching.model import TextRefusal
 from onecard.values.address import international, unknown
 from onecard.values.gate import Capability
+from onecard.values.phone import E164
 from onecard.winddown.model import Stage
 from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.rules import to_local
@@ -306,3 +308,17 @@ async def test_who_holds_a_session_is_asked_to_come_again_when_the_host_is_to_cu
     [service] = (await place.network.charge(asked.go_on(60, 600))).services
     assert service.validity_seconds == 20 * 60
     assert place.aborted == []
+
+
+async def test_once_support_has_ended_no_command_is_obeyed_and_no_notice_told(place: Place) -> None:
+    ended = Stage(
+        "support ends",
+        to_local(place.clock.now(), PLAN.time_zone),
+        closes=frozenset({Capability.SUPPORT}),
+    )
+    place.town.node.gatekeeper.put_in_force(PlanFile(replace(PLAN, stages=(ended,)), ()))
+    assert await place.order("BALANCE") == REFUSED
+    entry = await place.town.node.directory.find(E164(place.primary))
+    assert entry is not None
+    assert await place.town.node.acceptor.tell(entry, "hello") is TextRefusal.SUPPORT_ENDED
+    assert place.town.host.texts == []

@@ -16,8 +16,11 @@ from onecard.lines.actions import apply_for_line
 from onecard.lines.model import Application, LineLimits
 from onecard.values.address import Address
 from onecard.values.clock import MovedClock
-from onecard.values.gate import NO_ORDER
+from onecard.values.gate import NO_ORDER, Capability
+from onecard.winddown.model import Stage
+from onecard.winddown.reading import PlanFile
 from town import HASH, PASSWORD, Town, open_town, sell_card_with_two_lines, stock_up, to_number
+from winddown.plans import GREENWICH, make_plan
 
 HOME_AUTH = ("cnhome", PASSWORD)
 OTHER_HOME = {
@@ -107,6 +110,18 @@ async def test_a_match_opens_the_line_and_telling_it_again_changes_nothing(
     text = to_number(Address(5, 0, "ICBC"), application.msisdn, "Code 123456")
     assert (await town.bank.send(text)).status == 0
     assert_problem(await post(client, application, "mismatch"), 409)
+
+
+async def test_no_line_is_made_once_secondary_lines_have_ended_but_an_application_is_refused(
+    town: Town, client: httpx.AsyncClient, application: Application
+) -> None:
+    ended = frozenset({Capability.SECONDARY_LINES})
+    stage = Stage("secondary lines end", shop.AT.replace(tzinfo=None), closes=ended)
+    town.node.gatekeeper.put_in_force(PlanFile(make_plan(stage, zone=GREENWICH), ()))
+    late = await post(client, application, "match")
+    assert_problem(late, 409)
+    assert "secondary lines end" in late.json()["detail"]
+    assert (await post(client, application, "mismatch")).json()["state"] == "refused"
 
 
 @pytest.mark.parametrize(
