@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,13 +14,20 @@ import httpx
 
 import shop
 from onecard.catalogue.model import Tariff
-from onecard.database.pool import Database
+from onecard.database.pool import Connection, Database
 from onecard.lines.model import LineLimits
 from onecard.node.web import make_pages
+from onecard.portability.model import PortTerms
 from onecard.switching.model import CardEntry, LinkRole
+from onecard.values.business import BusinessCalendar
 from onecard.values.clock import Clock, MovedClock
+from onecard.values.hours import parse_hours
 from onecard.web.site import OperatorFacts, Site
 from onecard.winddown.gatekeeper import Gatekeeper
+
+
+async def _port_terms(_: Connection) -> PortTerms:
+    return PortTerms(BusinessCalendar(parse_hours("mon-fri 09:00-17:00"), "America/Vancouver"))
 
 
 class Phone:
@@ -51,6 +59,8 @@ def make_site(
         clock=clock or MovedClock(shop.AT),
         gates_at=gatekeeper.at,
         plan_in_force=lambda: gatekeeper.in_force,
+        port_terms=_port_terms,
+        payee_cooling_off=timedelta(hours=24),
         tariff=lambda: tariff or Tariff(),
         tell=(phone or Phone()).tell,
         forget_card=lambda _: None,

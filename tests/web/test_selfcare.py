@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from enum import Enum
-from pathlib import Path
 
-import httpx
 import msgspec
 import pypdf
 import pytest
 
 import shop
-from onecard.cards.model import Card
-from onecard.catalogue.store import load_tariff
 from onecard.database.pool import Database, connection
 from onecard.lines.actions import decide_on_application
 from onecard.lines.model import ApplicationState, LineRefusal, Verification
 from onecard.lines.store import list_lines
 from onecard.payments.actions import make_vouchers
 from onecard.payments.model import VoucherRefusal
-from onecard.subscribers.actions import change_language
 from onecard.subscribers.model import ClaimRefusal, SubscriberRefusal
 from onecard.values.clock import MovedClock
 from onecard.values.gate import NO_ORDER
@@ -32,9 +26,9 @@ from onecard.values.money import Money
 from onecard.web.selfcare.refusals import word_of
 from onecard.web.words import WORDS
 from onecard.winddown.gatekeeper import Gatekeeper
-from onecard.winddown.reading import read_plan
-from town import sell_card_with_two_lines, stock_up
-from web.pages import Phone, browse, make_site, post, sign_in
+from town import sell_card_with_two_lines
+from web.pages import browse, make_site, post, sign_in
+from web.subscriber import CMLINK, Self
 
 NOT_MET = {
     VoucherRefusal.BAD_FACE,
@@ -44,63 +38,6 @@ NOT_MET = {
     VoucherRefusal.UNKNOWN_SERIAL,
 }
 """Refusals of what staff do."""
-CMLINK = read_plan(
-    (Path(__file__).parents[2] / "plans" / "cmlink-canada-2021.toml").read_text(encoding="utf-8")
-)
-
-
-class Self:
-    """A subscriber who is signed in."""
-
-    def __init__(self, browser: httpx.AsyncClient, database: Database, card: Card, phone: Phone) -> None:
-        self.browser, self.database, self.card, self.phone = browser, database, card, phone
-
-    async def read(self, path: str) -> str:
-        page = await self.browser.get(path)
-        assert page.status_code == 200, (path, page.status_code, page.headers)
-        return page.text
-
-    async def send(self, path: str, **fields: str) -> str:
-        """Send a form, and read the page it leads to."""
-        answer = await post(self.browser, path, **fields)
-        assert answer.status_code == 303, (path, answer.status_code, answer.text)
-        return await self.read(answer.headers["location"])
-
-    async def line(self, slot: int) -> int:
-        async with connection(self.database.pool) as borrowed:
-            lines = await list_lines(borrowed, self.card.part, self.card.id)
-        return next(line.id for line in lines if line.slot == slot)
-
-
-@pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock(shop.AT + timedelta(days=2))
-
-
-@pytest.fixture
-def gatekeeper() -> Gatekeeper:
-    return Gatekeeper()
-
-
-@pytest.fixture
-async def me(database: Database, clock: MovedClock, gatekeeper: Gatekeeper) -> AsyncIterator[Self]:
-    phone = Phone()
-    async with connection(database.pool) as borrowed:
-        await stock_up(borrowed)
-        card = await sell_card_with_two_lines(borrowed)
-        await change_language(
-            borrowed,
-            shop.AT,
-            actor=shop.STAFF,
-            part=card.part,
-            subscriber_id=card.subscriber_id,
-            language=Language.ENGLISH,
-        )
-        tariff = await load_tariff(borrowed)
-    site = make_site(database, clock=clock, gatekeeper=gatekeeper, tariff=tariff, phone=phone)
-    async with browse(site) as browser:
-        await sign_in(browser, phone)
-        yield Self(browser, database, card, phone)
 
 
 async def test_home_shows_the_balance_what_it_buys_and_the_lines(me: Self) -> None:

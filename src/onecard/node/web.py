@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from onecard.database.pool import Pool
 from onecard.gateways.http.server import TlsFiles, serve_http
 from onecard.messages.accept import TextAcceptor
 from onecard.node.config import Config, Web, parse_address
+from onecard.node.ports import load_port_terms
 from onecard.sealing.keys import MasterKey
 from onecard.switching.directory import Directory
 from onecard.values.clock import Clock
@@ -45,6 +47,8 @@ def make_site(
         clock=clock,
         gates_at=gatekeeper.at,
         plan_in_force=lambda: gatekeeper.in_force,
+        port_terms=partial(load_port_terms, config=config),
+        payee_cooling_off=config.payouts.cooling_off,
         tariff=lambda: acceptor.setting.tariff,
         tell=acceptor.tell,
         forget_card=directory.forget,
@@ -55,6 +59,7 @@ def make_site(
             zone=ZoneInfo(operator.time_zone),
             service_code=operator.service_code,
             limits=operator.line_limits,
+            phone=config.notices.phone,
         ),
         roles={link.name: link.role for link in config.links},
         url=web.address,

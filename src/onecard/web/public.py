@@ -10,11 +10,14 @@ from litestar import get, post
 from onecard.database.pool import Connection, connection
 from onecard.subscribers.actions import change_language
 from onecard.switching.model import LinkRole
+from onecard.values.language import Language
 from onecard.web.given import GivenForm, GivenLayout, GivenSite, GivenVisit
 from onecard.web.language import find_language
 from onecard.web.layout import Page
 from onecard.web.sessions import SessionKind
 from onecard.web.site import Site
+from onecard.winddown.notices.model import Sender
+from onecard.winddown.notices.statement import StatementPage, statement
 
 FRESH = timedelta(minutes=1)
 """What a node said of a link before then is worth nothing: the node may be down."""
@@ -41,6 +44,21 @@ class Health:
 async def about(layout: GivenLayout, visit: GivenVisit) -> Page:
     """What the service is, in a minute."""
     return layout.page(visit, "about.html")
+
+
+@get("/notice")
+async def notice(site: GivenSite, layout: GivenLayout, visit: GivenVisit) -> Page:
+    """The operator's statement: what stops when, from the plan in force."""
+    return layout.page(visit, "notice.html", statement=find_statement(site, visit.language))
+
+
+def find_statement(site: Site, language: Language) -> StatementPage | None:
+    """The operator's public statement; None: there is no order."""
+    file = site.plan_in_force()
+    if file is None:
+        return None
+    sender = Sender(site.operator.name, f"{site.url}/notice", site.operator.phone)
+    return statement(file.plan, file.stays, language, sender=sender)
 
 
 @get("/status")
@@ -87,4 +105,4 @@ def safe_path(path: str) -> str:
     return path if is_ours else "/"
 
 
-ROUTES = (about, status, choose)
+ROUTES = (about, notice, status, choose)

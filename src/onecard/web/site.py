@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from onecard.catalogue.model import Tariff
-from onecard.database.pool import Pool
+from onecard.database.pool import Connection, Pool
 from onecard.lines.model import LineLimits
+from onecard.portability.model import PortTerms
 from onecard.sealing.keys import MasterKey
 from onecard.switching.model import CardEntry, LinkRole, TextRefusal
 from onecard.values.clock import Clock
@@ -33,6 +35,8 @@ class OperatorFacts:
     zone: ZoneInfo
     service_code: str
     limits: LineLimits
+    phone: str | None = None
+    """Of customer care, as people dial it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,9 @@ class Site:
     clock: Clock
     gates_at: GatesAt
     plan_in_force: Callable[[], PlanFile | None]
+    port_terms: Callable[[Connection], Awaitable[PortTerms]]
+    payee_cooling_off: timedelta
+    """How long a refund waits whose payee was changed."""
     tariff: Callable[[], Tariff]
     tell: Tell
     forget_card: Callable[[int], None]

@@ -13,12 +13,12 @@ from onecard.values.gate import Capability
 from onecard.values.language import Language
 from onecard.web.given import GivenLayout, GivenSite, GivenVisit
 from onecard.web.layout import Page
+from onecard.web.public import find_statement
 from onecard.web.selfcare.me import GivenMe, Me
 from onecard.web.selfcare.passkeys import list_passkeys
 from onecard.web.site import Site
 from onecard.winddown.notices.catalogue import load_catalogue
-from onecard.winddown.notices.model import Sender
-from onecard.winddown.notices.statement import StatementPage, statement
+from onecard.winddown.notices.statement import StatementPage
 from onecard.winddown.notices.voice import Voice
 from onecard.winddown.rules import date_stages
 
@@ -32,15 +32,6 @@ class Ending:
     left: timedelta | None
     past: int
     """How many items of the first section, the dates, are over."""
-
-
-def find_statement(site: Site, language: Language) -> StatementPage | None:
-    """The operator's public statement; None: there is no order."""
-    file = site.plan_in_force()
-    if file is None:
-        return None
-    sender = Sender(site.operator.name, f"{site.url}/notice")
-    return statement(file.plan, file.stays, language, sender=sender)
 
 
 def find_ending(site: Site, language: Language, at: datetime) -> Ending | None:

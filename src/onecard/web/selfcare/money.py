@@ -25,7 +25,7 @@ from onecard.web.selfcare.activity import ID_MOST, Cursor, list_activity
 from onecard.web.selfcare.chart import draw_spending
 from onecard.web.selfcare.home import get_account
 from onecard.web.selfcare.me import GivenMe, Me
-from onecard.web.selfcare.receipts import Receipt, draw_receipt
+from onecard.web.selfcare.receipts import Receipt, answer_receipt
 from onecard.web.selfcare.refusals import go_refused
 from onecard.web.writing import Writing
 
@@ -60,14 +60,15 @@ async def money_page(site: GivenSite, layout: GivenLayout, visit: GivenVisit, me
     async with connection(site.pool) as borrowed:
         account = await get_account(borrowed, me)
         entries = await _list_movements(borrowed, account)
-    closed = site.gates_at(visit.at).find_closed(Capability.TOP_UP)
+    gates = site.gates_at(visit.at)
     return layout.page(
         visit,
         "selfcare/money.html",
         me=me,
         account=account,
         entries=entries,
-        closed=closed,
+        closed=gates.find_closed(Capability.TOP_UP),
+        refund_is_open=gates.is_open(Capability.REFUND),
         with_receipt=WITH_RECEIPT,
         Money=Money,
     )
@@ -113,25 +114,15 @@ async def receipt(site: GivenSite, visit: GivenVisit, me: GivenMe, event: FromPa
     entry = next((one for one in entries if one.event_id == event and one.kind in WITH_RECEIPT), None)
     if entry is None:
         raise NotFoundException
-    drawn = draw_receipt(
-        Receipt(
-            operator=site.operator.name,
-            number=str(entry.event_id),
-            at=entry.at,
-            kind=entry.kind.name.lower(),
-            amount=Money(entry.available_micros, account.currency),
-            memo=entry.memo,
-        ),
-        Writing(visit.language, site.operator.zone),
+    drawn = Receipt(
+        site.operator.name,
+        str(event),
+        entry.at,
+        entry.kind.name.lower(),
+        Money(entry.available_micros, account.currency),
+        entry.memo,
     )
-    return Response(
-        drawn,
-        media_type="application/pdf",
-        headers={
-            "content-disposition": f'inline; filename="receipt-{event}.pdf"',
-            "cache-control": "no-store",
-        },
-    )
+    return answer_receipt(drawn, visit, site)
 
 
 @get("/usage")

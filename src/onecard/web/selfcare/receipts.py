@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 
+from litestar import Response
 from reportlab.lib.pagesizes import A5  # type: ignore[import-untyped]
 from reportlab.lib.units import mm  # type: ignore[import-untyped]
 from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]
@@ -15,6 +16,8 @@ from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
 from onecard.values.language import Language
 from onecard.values.money import Money
+from onecard.web.site import Site
+from onecard.web.visit import Visit
 from onecard.web.words import say
 from onecard.web.writing import Writing
 
@@ -39,6 +42,18 @@ class Receipt:
     """The key of its word below `entry`."""
     amount: Money
     memo: str | None = None
+
+
+def answer_receipt(receipt: Receipt, visit: Visit, site: Site) -> Response[bytes]:
+    """A receipt for the browser to show or keep."""
+    return Response(
+        draw_receipt(receipt, Writing(visit.language, site.operator.zone)),
+        media_type="application/pdf",
+        headers={
+            "content-disposition": f'inline; filename="receipt-{receipt.number}.pdf"',
+            "cache-control": "no-store",
+        },
+    )
 
 
 def draw_receipt(receipt: Receipt, writing: Writing) -> bytes:

@@ -6,6 +6,8 @@ from enum import Enum
 
 from onecard.lines.model import LineRefusal
 from onecard.payments.model import VoucherRefusal
+from onecard.payments.refunds.model import RefundRefusal
+from onecard.portability.model import PortRefusal
 from onecard.subscribers.model import ClaimRefusal, SubscriberRefusal
 from onecard.switching.model import TextRefusal
 from onecard.values.gate import Closed
@@ -19,6 +21,8 @@ GROUPS: dict[type[Enum], str] = {
     VoucherRefusal: "voucher",
     ClaimRefusal: "claim",
     SubscriberRefusal: "subscriber",
+    RefundRefusal: "refund",
+    PortRefusal: "port",
 }
 """The tables of `words.toml`, below `refusal`, that say why."""
 

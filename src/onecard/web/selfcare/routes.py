@@ -8,7 +8,7 @@ from litestar import Router
 from litestar.di import Provide
 
 from onecard.web.layout import Layout, Page
-from onecard.web.selfcare import applying, ending, lines, money, own, signin
+from onecard.web.selfcare import applying, ending, lines, money, own, porting, refund, signin
 from onecard.web.selfcare.home import home
 from onecard.web.selfcare.me import SignInNeeded, find_me
 from onecard.web.visit import AnyRequest
@@ -30,6 +30,8 @@ router = Router(
         *money.ROUTES,
         *own.ROUTES,
         *ending.ROUTES,
+        *refund.ROUTES,
+        *porting.ROUTES,
     ],
     dependencies={"me": Provide(find_me)},
     exception_handlers={SignInNeeded: _send_to_sign_in},
