@@ -107,6 +107,8 @@ class NoticePost:
         self._made: dict[int, MadeNotice] = {}
         self._words: dict[int, Mapping[Language, Words]] = {}
         self._prepared_at: datetime | None = None
+        self._missing = ""
+        """What the log last said is missing."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -173,7 +175,11 @@ class NoticePost:
                 parts=self._parts,
             )
         except BadTable as error:
-            log.error("no notice is made: see `onecard notice check`", reason=str(error))
+            if str(error) != self._missing:
+                log.error("no notice is made: see `onecard notice check`", reason=str(error))
+            self._missing = str(error)
+        else:
+            self._missing = ""
 
     async def _spread(self, borrowed: Connection, part: int, notice: MadeNotice, now: datetime) -> None:
         """Make recipients of those whom a notice concerns; what is left over goes on at the next turn."""
