@@ -121,6 +121,19 @@ REPORTS: dict[str, StatusReport | tuple[BankStatement, ...]] = {
         ),
     ),
 }
+REPORTS["sum.camt.053.001.08.xml"] = (
+    BankStatement(
+        id="2022-009",
+        account="1234567",
+        booked=(
+            Booked("B-300", None, _cad(1239), False, False, date(2022, 1, 9), message_id="oc-payout-7"),
+            Booked("B-301", None, _cad(300), False, False, date(2022, 1, 9), message_id="oc-payout-8"),
+        ),
+        opening=None,
+        closing=_cad(100),
+        closing_on=date(2022, 1, 9),
+    ),
+)
 NOTIFICATION = BankStatement(
     id="N-1",
     account="1234567",

@@ -15,6 +15,7 @@ from onecard.database.pool import Database, connection
 from onecard.ledger import EntryKind, Posting, hash_contents, name_event, post_one
 from onecard.payments.bank.model import BankStatement, Booked, OrderState, PaymentOrder
 from onecard.payments.payouts.actions import apply_statement
+from onecard.payments.payouts.model import PayoutRun
 from onecard.values.money import Money
 from onecard.winddown.model import RefundPolicy, ValueKind
 from onecard.winddown.reconciliation.actions import reconcile
@@ -173,6 +174,49 @@ async def test_what_the_policy_pays_nothing_of_is_not_owed(treasury: Treasury) -
     found = await look(treasury, cash=RefundPolicy.NOTHING)
     assert found.funding[0].owed == {}
     assert found.is_covered
+
+
+def summed(run: PayoutRun, amount: Money, reference: str = "B1") -> Booked:
+    """A whole file that the bank booked as one sum."""
+    return Booked(reference, None, amount, False, False, date(2026, 3, 12), message_id=run.message_id)
+
+
+async def make_run(treasury: Treasury, count: int) -> tuple[PayoutRun, list[PaymentOrder]]:
+    for number in range(count):
+        await treasury.approve(await treasury.earn(12_345_678), str(number))
+    run = await treasury.make_run()
+    return run, await treasury.pay_out(run)
+
+
+async def test_a_file_that_was_booked_as_one_sum_pays_every_order_of_it_once(treasury: Treasury) -> None:
+    run, orders = await make_run(treasury, 5)
+    rejected, *paid = orders
+    await treasury.report((rejected, OrderState.REJECTED))
+    bank = Bank(treasury)
+    left = Money(4 * 12_350_000, shop.CAD)
+    await bank.state(summed(run, left))
+    found = await look(treasury)
+    assert (found.agrees, found.awaited, found.days[-1].booked.out) == (True, 0, left.micros)
+    await bank.state(credit(paid[0]))  # returns are told apart
+    assert (await look(treasury)).counts == {}
+    again = await treasury.book(summed(run, left))
+    assert (again.settled, again.unchanged) == (0, 4)
+    await treasury.proved()
+
+
+async def test_a_sum_that_is_not_that_of_its_file_is_left_to_a_person(treasury: Treasury) -> None:
+    run, _ = await make_run(treasury, 2)
+    applied = await treasury.book(summed(run, cents(2_000)), summed(replace(run, id=99), cents(5), "B2"))
+    assert (applied.settled, applied.unmatched) == (0, 2)
+    counts = (await look(treasury)).counts
+    assert (counts[K.BOOKED_TOO_MUCH], counts[K.UNMATCHED]) == (1, 1)
+
+
+async def test_a_sum_that_was_booked_twice_is_named(treasury: Treasury) -> None:
+    run, _ = await make_run(treasury, 2)
+    await Bank(treasury).state(summed(run, run.total), summed(run, run.total, "B2"))
+    found = await look(treasury)
+    assert [(one.kind, one.subject) for one in found.differences] == [(K.BOOKED_TOO_MUCH, f"run {run.id}")]
 
 
 AGREED = Compared("OC-1-1-1", 1, shop.CAD, True, True, LATER, Sides(5, 0), Sides(5, 0), Sides(5, 0))

@@ -173,6 +173,7 @@ CREATE TABLE bank_entry (
     is_reversal boolean NOT NULL,
     booked_on date NOT NULL,
     reason text,
+    message_id text,                  -- ours, of the file that was booked as this one sum
     received_at timestamptz NOT NULL,
     PRIMARY KEY (account, reference)
 );

@@ -5,6 +5,7 @@ INSERT INTO entry_kind (kind, name, counter_role) VALUES
 
 -- What the bank moved is compared with the payments of a part, which is the third piece of an end-to-end id.
 CREATE INDEX bank_entry_by_part ON bank_entry (split_part(end_to_end_id, '-', 3)) WHERE end_to_end_id LIKE 'OC-%';
+CREATE INDEX bank_entry_of_file ON bank_entry (message_id) WHERE message_id IS NOT NULL;
 
 -- One snapshot a database, of the instant at which refunds opened. It is taken part by part; what is done stays done.
 CREATE TABLE closing_snapshot (

@@ -43,6 +43,7 @@ class _Detail:
 
     reference: str | None
     end_to_end_id: str | None
+    message_id: str | None
     amounts: tuple[Money, ...]
     is_credit: bool | None
     reason: str | None
@@ -111,6 +112,7 @@ def _read_entry(element: Element, place: int) -> Booked:
         is_reversal=element.find_text("RvslInd") in ("true", "1"),
         booked_on=_read_booking(element),
         reason=_find_return(element),
+        message_id=find_id(element, "NtryDtls/Btch/PmtInfId") or find_id(element, "NtryDtls/Btch/MsgId"),
     )
 
 
@@ -128,6 +130,7 @@ def _read_detail(element: Element) -> _Detail:
     return _Detail(
         reference=find_id(element, "Refs/AcctSvcrRef"),
         end_to_end_id=find_id(element, "Refs/EndToEndId"),
+        message_id=find_id(element, "Refs/PmtInfId") or find_id(element, "Refs/MsgId"),
         amounts=tuple(read_amount(one) for one in found if one is not None),
         is_credit=_is_credit(element) if element.find("CdtDbtInd") else None,
         reason=reason or _find_return(element),
@@ -137,16 +140,23 @@ def _read_detail(element: Element) -> _Detail:
 def _split(entry: Booked, details: list[_Detail]) -> list[Booked]:
     """The movements of an entry: one each for its orders, and one for what they leave of it, charges say.
 
-    Orders of a batch without amounts of their own cannot be told apart, and stay one movement.
+    Orders of a batch without ids or amounts of their own cannot be told apart, and stay one movement of their file.
     """
     if len(details) == 1:
         (only,) = details
-        reason = only.reason or entry.reason
-        return _if_moved(replace(entry, end_to_end_id=only.end_to_end_id, reason=reason))
+        return _if_moved(
+            replace(
+                entry,
+                end_to_end_id=only.end_to_end_id,
+                reason=only.reason or entry.reason,
+                message_id=None if only.end_to_end_id else only.message_id or entry.message_id,
+            )
+        )
     currency = entry.amount.currency
     amounts = [next((m for m in one.amounts if m.currency == currency), None) for one in details]
-    if not details or None in amounts:
+    if not any(one.end_to_end_id for one in details) or None in amounts:
         return _if_moved(entry)
+    entry = replace(entry, message_id=None)
     movements = [
         replace(
             entry,

@@ -132,6 +132,8 @@ class Booked:
     booked_on: date
     reason: str | None = None
     """Why it was returned: a code of ISO 20022 (AC04), or the bank's own words."""
+    message_id: str | None = None
+    """Ours, of the file whose orders were booked as this one sum and are not told apart; else None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ from onecard.sealing.subscriber_keys import get_subscriber_keys
 from onecard.values.money import Currency, Money
 
 PAGE = 1000
+PAYABLE = frozenset({PayoutState.SUBMITTED, PayoutState.SETTLED, PayoutState.RETURNED})
+"""Payments of a file that the bank carries out, or has."""
 
 
 async def make_payout_run(
@@ -258,13 +260,10 @@ async def _apply_to_rest(
         await inbox.keep([(Line(report.original_message_id, Said.UNDER_WAY), Unmatched.UNKNOWN)])
         return
     named = {status.end_to_end_id for status in report.statuses}
-    for part in await store.list_parts(connection):
-        after = 0
-        while rows := await store.list_payouts(connection, part, run.id, after=after, most=PAGE):
-            ids = [make_end_to_end_id(store.read_payout(row).key) for row in rows]
-            rest = [OrderStatus(one, whole, report.whole_reason) for one in ids if one not in named]
-            await inbox.apply([read_status(status) for status in rest])
-            after = rows[-1]["refund_id"]
+    async for rows in _list_pages(connection, run):
+        ids = [make_end_to_end_id(store.read_payout(row).key) for row in rows]
+        rest = [OrderStatus(one, whole, report.whole_reason) for one in ids if one not in named]
+        await inbox.apply([read_status(status) for status in rest])
 
 
 async def _find_run_of(connection: Connection, message_id: str) -> PayoutRun | None:
@@ -282,11 +281,49 @@ async def apply_statement(
     is_repeated = await store.has_statement(connection, statement)
     entries = {booked.reference: booked for booked in statement.booked}
     inbox = _Inbox(connection, at, actor, "statement", statement.id, statement.account, entries)
-    lines = [read_booked(booked) for booked in statement.booked]
+    lines = [read_booked(booked) for booked in statement.booked if booked.message_id is None]
     # A payment is told before its return, in whatever order the bank lists them.
     await inbox.apply(sorted(lines, key=lambda line: line.said is Said.CAME_BACK))
+    for booked in statement.booked:
+        if booked.message_id is not None:
+            await _apply_sum(connection, inbox, booked, booked.message_id)
     await store.insert_statement(connection, statement, at, actor)
     return replace(inbox.applied, is_repeated=is_repeated)
+
+
+async def _apply_sum(connection: Connection, inbox: _Inbox, booked: Booked, message_id: str) -> None:
+    """Pay every order of a file that was booked as one sum, if that is what they sum to; else a person looks at it."""
+    assert inbox.account is not None
+    await store.insert_entries(connection, inbox.account, inbox.message_id, [booked], inbox.at)
+    run = await _find_run_of(connection, message_id)
+    why = Unmatched.UNKNOWN if run is None or booked.is_credit else None
+    if run is not None and why is None and booked.amount != await _sum_payable(connection, run):
+        why = Unmatched.OTHER_AMOUNT
+    if run is None or why is not None:
+        line = Line(message_id, Said.PAID, booked.reason, booked.amount, booked.reference)
+        await inbox.keep([(line, why or Unmatched.UNKNOWN)])
+        return
+    orders = replace(inbox, account=None, applied=Applied())
+    async for rows in _list_pages(connection, run):
+        payable = (row for row in rows if PayoutState(row["state"]) in PAYABLE)
+        await orders.apply(
+            [Line(make_end_to_end_id(store.read_payout(row).key), Said.PAID) for row in payable]
+        )
+    inbox.add(orders.applied)
+
+
+async def _sum_payable(connection: Connection, run: PayoutRun) -> Money:
+    """What the bank pays of a run: all that it did not reject."""
+    tally = await store.tally_payouts(connection, run.id)
+    return Money(sum(micros for state, (_, micros) in tally.items() if state in PAYABLE), run.currency)
+
+
+async def _list_pages(connection: Connection, run: PayoutRun) -> AsyncIterator[list[Any]]:
+    for part in await store.list_parts(connection):
+        after = 0
+        while rows := await store.list_payouts(connection, part, run.id, after=after, most=PAGE):
+            yield rows
+            after = rows[-1]["refund_id"]
 
 
 async def resolve_unmatched(
@@ -370,6 +407,16 @@ class _Inbox:
             settled=len(page.changed["settle"]),
             rejected=len(page.changed["refuse"]),
             returned=len(page.changed["bring_back"]),
+        )
+
+    def add(self, other: Applied) -> None:
+        """Count what became of other lines of the same message."""
+        self._count(
+            settled=other.settled,
+            rejected=other.rejected,
+            returned=other.returned,
+            unchanged=other.unchanged,
+            unmatched=other.unmatched,
         )
 
     def _count(self, **more: int) -> None:

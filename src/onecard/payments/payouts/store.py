@@ -104,11 +104,12 @@ INSERT INTO bank_statement (account, id, currency, opening_micros, closing_micro
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING"""
 INSERT_ENTRIES = """
 INSERT INTO bank_entry (account, reference, statement_id, end_to_end_id, amount_micros, currency, is_credit,
-                        is_reversal, booked_on, reason, received_at)
+                        is_reversal, booked_on, reason, message_id, received_at)
 SELECT $1, q.reference, $2, q.end_to_end_id, q.micros, q.currency, q.is_credit, q.is_reversal, q.booked_on, q.reason,
-       $3
-FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::boolean[], $9::boolean[], $10::date[], $11::text[])
-     AS q(reference, end_to_end_id, micros, currency, is_credit, is_reversal, booked_on, reason)
+       q.message_id, $3
+FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::boolean[], $9::boolean[], $10::date[], $11::text[],
+            $12::text[])
+     AS q(reference, end_to_end_id, micros, currency, is_credit, is_reversal, booked_on, reason, message_id)
 ON CONFLICT DO NOTHING RETURNING reference"""
 INSERT_UNMATCHED = """
 INSERT INTO bank_unmatched (source, message_id, reference, end_to_end_id, why, at)
@@ -313,6 +314,7 @@ async def insert_entries(
         [one.is_reversal for one in booked],
         [one.booked_on for one in booked],
         [one.reason for one in booked],
+        [one.message_id for one in booked],
     )
     rows = await connection.fetch(INSERT_ENTRIES, account, statement_id, at, *columns)
     return {row["reference"] for row in rows}

@@ -23,6 +23,7 @@ from onecard.winddown.reconciliation.rules import (
     compare_payment,
     compare_run,
     compare_statement,
+    compare_sum,
     is_awaited,
 )
 
@@ -107,6 +108,9 @@ class _Findings:
             difference = compare_run(row["id"], written, found, Currency(row["currency"]))
             assert difference is not None  # that is how it was chosen
             self.add([difference])
+        for row in await store.list_sums(connection):
+            summed = compare_sum(row["id"], row["booked"], row["filed"], Currency(row["currency"]))
+            self.add([summed] if summed else [])
 
     def compare_statements(self, links: Iterable[tuple[StatementLink, Currency]]) -> None:
         for link, currency in links:

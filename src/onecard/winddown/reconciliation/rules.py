@@ -76,6 +76,14 @@ def compare_run(
     return Difference(K.RUN_TOTAL, f"run {run_id}", sentence)
 
 
+def compare_sum(run_id: int, booked: int, filed: int, currency: Currency) -> Difference | None:
+    """The payments of a run that the bank booked as one sum, in micros."""
+    if booked == filed:
+        return None
+    sentence = f"file: {_money(filed, currency)} out; bank: {_money(booked, currency)} out, as one sum"
+    return Difference(K.NOT_BOOKED if booked < filed else K.BOOKED_TOO_MUCH, f"run {run_id}", sentence)
+
+
 def compare_statement(link: StatementLink, currency: Currency) -> Iterator[Difference]:
     """Whether a statement goes on where the one before ended, and its movements lead to its end."""
     subject = f"statement {link.id}"

@@ -23,9 +23,14 @@ _BOOKS = f"""
 WITH filed AS (
     SELECT format('OC-%s-%s-%s', o.run_id, o.part, o.refund_id) AS id, o.run_id, o.currency, o.changed_at,
            r.route = 'bank' AS by_bank,
+           s.run IS NOT NULL AS is_summed,
            CASE WHEN o.state IN ('settled', 'returned') THEN o.amount_micros ELSE 0 END AS out,
            CASE WHEN o.state = 'returned' THEN o.amount_micros ELSE 0 END AS back
-    FROM payout_order o JOIN payout_run r ON r.id = o.run_id WHERE o.part = $1
+    FROM payout_order o JOIN payout_run r ON r.id = o.run_id
+    LEFT JOIN (
+        SELECT DISTINCT split_part(message_id, '-', 3) AS run FROM bank_entry WHERE message_id LIKE 'OC-RUN-%'
+    ) s ON s.run = r.id::text
+    WHERE o.part = $1
 ), posted AS (
     SELECT e.memo AS id, a.currency,
            coalesce(-sum(e.available + e.held) FILTER (WHERE e.kind = {OUT}), 0)::bigint AS out,
@@ -43,7 +48,8 @@ WITH filed AS (
            f.id IS NOT NULL AS is_filed, coalesce(f.by_bank, true) AS by_bank, f.changed_at,
            coalesce(f.out, 0) AS filed_out, coalesce(f.back, 0) AS filed_back,
            coalesce(p.out, 0) AS posted_out, coalesce(p.back, 0) AS posted_back,
-           coalesce(b.out, 0) AS booked_out, coalesce(b.back, 0) AS booked_back
+           CASE WHEN f.is_summed THEN f.out ELSE 0 END + coalesce(b.out, 0) AS booked_out,
+           coalesce(b.back, 0) AS booked_back
     FROM filed f FULL JOIN posted p ON p.id = f.id
     FULL JOIN booked b ON b.id = coalesce(f.id, p.id)
 )"""  # noqa: S608  # constants only
@@ -59,6 +65,16 @@ SELECT r.id, r.currency, r.count, r.total_micros, count(o.refund_id) AS found,
 FROM payout_run r LEFT JOIN payout_order o ON o.run_id = r.id
 GROUP BY r.id HAVING (r.count, r.total_micros) <> (count(o.refund_id), coalesce(sum(o.amount_micros), 0))
 ORDER BY r.id LIMIT $1"""
+# Runs that the bank booked as a sum: that is what their payments are to sum to.
+LIST_SUMS = """
+WITH booked AS (
+    SELECT split_part(message_id, '-', 3) AS run, currency, sum(amount_micros)::bigint AS micros
+    FROM bank_entry WHERE message_id LIKE 'OC-RUN-%' AND NOT is_credit GROUP BY 1, 2
+)
+SELECT r.id, b.currency, b.micros AS booked,
+       coalesce(sum(o.amount_micros) FILTER (WHERE o.state IN ('settled', 'returned')), 0)::bigint AS filed
+FROM booked b JOIN payout_run r ON r.id::text = b.run LEFT JOIN payout_order o ON o.run_id = r.id
+GROUP BY r.id, b.currency, b.micros ORDER BY r.id"""
 # By the operator's calendar. What the bank moved is of our payments only; its charges and the rest are not.
 LIST_DAYS = f"""
 WITH moved AS (
@@ -70,7 +86,7 @@ WITH moved AS (
     UNION ALL
     SELECT booked_on, currency, 0, 0, CASE WHEN is_credit THEN 0 ELSE amount_micros END,
            CASE WHEN is_credit THEN amount_micros ELSE 0 END
-    FROM bank_entry WHERE end_to_end_id LIKE 'OC-%'
+    FROM bank_entry WHERE end_to_end_id LIKE 'OC-%' OR message_id LIKE 'OC-RUN-%'
 )
 SELECT day, currency, sum(posted_out)::bigint, sum(posted_back)::bigint, sum(booked_out)::bigint,
        sum(booked_back)::bigint
@@ -133,6 +149,11 @@ async def count_payments(connection: Connection, part: int) -> int:
 async def list_unequal_runs(connection: Connection, most: int) -> list[asyncpg.Record]:
     """Runs whose orders do not bear out their count or total."""
     return await connection.fetch(LIST_RUNS, most)
+
+
+async def list_sums(connection: Connection) -> list[asyncpg.Record]:
+    """What the bank booked of whole runs as one sum each, and what the files have of them as paid, in micros."""
+    return await connection.fetch(LIST_SUMS)
 
 
 async def list_days(connection: Connection, zone: str) -> tuple[DayTotals, ...]:
