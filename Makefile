@@ -39,7 +39,7 @@ peers: ## install the third-party peers and the browser that some tests need (De
 	.ci/peers
 
 screenshots: setup ## take the pictures of pages in docs/images anew (needs `make peers`)
-	ONECARD_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/browser/test_selfcare.py
+	ONECARD_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/browser
 
 lock: ## renew the hashed lock files (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --quiet --upgrade --extra dev pyproject.toml -o requirements/dev.txt

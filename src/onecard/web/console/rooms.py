@@ -55,6 +55,7 @@ def make_console(site: Site) -> Router:
     figures = overview.keep_figures(site.pool)
     counts = stock.keep_counts(site.pool)
     tariff = prices.keep_tariff(site.pool)
+    progress = winddown.keep_progress(site)
     tally = refunds.keep_tally(site.pool)
     throughput = links.keep_throughput(site.pool)
     check = PasswordCheck()
@@ -66,6 +67,7 @@ def make_console(site: Site) -> Router:
             "figures": Provide(lambda: figures, sync_to_thread=False),
             "counts": Provide(lambda: counts, sync_to_thread=False),
             "tariff": Provide(lambda: tariff, sync_to_thread=False),
+            "progress": Provide(lambda: progress, sync_to_thread=False),
             "tally": Provide(lambda: tally, sync_to_thread=False),
             "throughput": Provide(lambda: throughput, sync_to_thread=False),
             "check": Provide(lambda: check, sync_to_thread=False),

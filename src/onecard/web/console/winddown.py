@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from litestar import get, post
-from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
 
-from onecard.database.pool import Connection
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, SkipValidation
+
+from onecard.database.pool import Connection, connection
 from onecard.portability.actions import cancel_port_out, complete_port_out, fail_port_out, start_port_out
 from onecard.portability.model import PortFailure, PortOut, PortRefusal, PortState
 from onecard.portability.store import list_ports
 from onecard.staff.model import Permission
 from onecard.values.gate import Capability, Gates
+from onecard.values.money import Currency
 from onecard.values.table import BadTable
 from onecard.web.console import store
 from onecard.web.console.calendar import lay_out
 from onecard.web.console.desk import Desk, GivenDesk, needs
+from onecard.web.console.lately import Lately
 from onecard.web.console.refunds import GivenTally
 from onecard.web.console.tables import ID_HIGHEST, ROWS_A_PAGE, cut, read_wish
 from onecard.web.console.uploads import read_upload, say_problems
 from onecard.web.given import GivenForm
 from onecard.web.layout import Page
+from onecard.web.site import Site
 from onecard.web.visit import AnyRequest
 from onecard.winddown import actions
 from onecard.winddown.model import ChangesThePast, OrderRefusal, Version
+from onecard.winddown.notices.evidence_store import count_recipients
+from onecard.winddown.notices.model import MadeNotice, RecipientState
+from onecard.winddown.notices.store import list_notices
 from onecard.winddown.reading import TEXT_MOST
+from onecard.winddown.reconciliation.actions import NO_ORDER_POLICIES, sum_owed
 from onecard.winddown.rules import AmendmentRefusal
 from onecard.winddown.status import load_status
 from onecard.winddown.store import get_text, list_versions
@@ -33,15 +46,62 @@ BOARD = "/console/winddown"
 PORTS = "/console/winddown/ports"
 STEPS = ("start", "complete", "fail", "cancel")
 
+KEEP = timedelta(seconds=60)
+"""So old may coverage and what is owed be: they look at everybody."""
+
 Refusal = OrderRefusal | AmendmentRefusal | ChangesThePast
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """A notice, and how many it has and has not reached."""
+
+    notice: MadeNotice
+    states: Mapping[RecipientState, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.states.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What takes long to count."""
+
+    coverage: Sequence[Coverage]
+    owed: Mapping[Currency, Mapping[str, int]]
+    """By kind of value, in micros."""
+
+
+GivenProgress: TypeAlias = NamedDependency[SkipValidation[Lately[Progress]]]
+
+
+def keep_progress(site: Site) -> Lately[Progress]:
+    """How far the wind-down has come, as one node's console knows it."""
+
+    async def read(at: datetime) -> Progress:
+        async with connection(site.pool) as borrowed:
+            coverage = [await _cover(borrowed, notice) for notice in await list_notices(borrowed)]
+            file = site.plan_in_force()
+            policies = NO_ORDER_POLICIES if file is None else file.plan.refunds
+            return Progress(coverage, await sum_owed(borrowed, at, site.parts, policies))
+
+    return Lately(read, KEEP)
+
+
+async def _cover(borrowed: Connection, notice: MadeNotice) -> Coverage:
+    states: dict[RecipientState, int] = {}
+    for row in await count_recipients(borrowed, notice.id, None):
+        state = RecipientState(row["state"])
+        states[state] = states.get(state, 0) + row["count"]
+    return Coverage(notice, states)
+
+
 @get(BOARD, opt=needs(Permission.SEE_WINDDOWN))
-async def show_board(desk: GivenDesk, tally: GivenTally) -> Page:
+async def show_board(desk: GivenDesk, tally: GivenTally, progress: GivenProgress) -> Page:
     """The whole of it on one page."""
     async with desk.connection() as borrowed:
         order = await load_status(borrowed, desk.at)
-        owed = await store.load_owed(borrowed)
         ports = await store.count_ports(borrowed)
     return desk.page(
         "winddown.html",
@@ -49,7 +109,9 @@ async def show_board(desk: GivenDesk, tally: GivenTally) -> Page:
         calendar=lay_out(order.file, desk.at) if order else None,
         gates=_describe_gates(order.gates) if order else (),
         tally=await tally.get(desk.at),
-        owed=owed,
+        progress=await progress.get(desk.at),
+        reached=RecipientState.REACHED,
+        unreached=RecipientState.UNREACHED,
         ports=ports,
     )
 
