@@ -10,6 +10,7 @@ from onecard.ledger import EntryKind, check_ledger
 from onecard.payments.payouts.rules import read_end_to_end_id
 from onecard.payments.refunds import store as refunds
 from onecard.payments.refunds.model import RefundState
+from onecard.payments.sides.store import list_side_accounts
 from onecard.rehearsal.bank import Bank
 from onecard.rehearsal.reckoning import must_be_closed
 from onecard.rehearsal.residents import Resident
@@ -18,13 +19,19 @@ from onecard.values.gate import Capability
 
 SUMS = """
 SELECT kind, coalesce(sum(available + held), 0)::bigint AS micros, count(*) AS entries
-FROM entry WHERE part = $1 AND account_id = $2 GROUP BY kind"""
-BALANCE = "SELECT available, held FROM account WHERE part = $1 AND id = $2"
+FROM entry WHERE part = $1 AND account_id = ANY ($2) GROUP BY kind"""
+OWED = "SELECT sum(available + held)::bigint FROM account WHERE part = $1 AND id = ANY ($2)"
 TIMES = "SELECT DISTINCT kind, at FROM entry WHERE kind = ANY ($1) ORDER BY at"
 K = EntryKind
-PAID_IN = (K.TOP_UP, K.VOUCHER)
-PAID_OUT = (K.PAYOUT, K.PAYOUT_RETURNED)
-USED = (K.TEXT_CHARGE, K.TEXT_REFUND, K.USAGE_CHARGE, K.USAGE_REFUND, K.SETTLE, K.PLAN_FEE)
+USED = (
+    K.TEXT_CHARGE,
+    K.TEXT_REFUND,
+    K.USAGE_CHARGE,
+    K.USAGE_REFUND,
+    K.SETTLE,
+    K.PLAN_FEE,
+    K.PLAN_VALUE,
+)
 GATE_OF_ENTRY = {
     K.TOP_UP: Capability.TOP_UP,
     K.VOUCHER: Capability.TOP_UP,
@@ -38,7 +45,7 @@ CENT_MICROS = 10_000
 
 @dataclass(slots=True)
 class Money:
-    """Sums over all subscribers, in micros."""
+    """Sums over all subscribers, in micros. Presents, and prices of void cards that were asked for, are paid in too."""
 
     paid_in: int = 0
     used: int = 0
@@ -47,14 +54,14 @@ class Money:
     owed: int = 0
 
 
-async def audit(world: World, bank: Bank, residents: Sequence[Resident]) -> Money:
+async def audit(world: World, banks: Sequence[Bank], residents: Sequence[Resident]) -> Money:
     """Prove everything that must hold at the end; what does not is noted."""
-    for fault in bank.faults:
+    for fault in [fault for bank in banks for fault in bank.faults]:
         world.find(fault)
     report = await check_ledger(world.connection)
     for violation in report.violations:
         world.find(f"the ledger: {violation}")
-    by_refund = _sum_by_refund(world, bank)
+    by_refund = _sum_by_refund(world, banks)
     money = Money()
     for resident in residents:
         paid_out = await _audit_refunds(world, resident, by_refund)
@@ -63,15 +70,16 @@ async def audit(world: World, bank: Bank, residents: Sequence[Resident]) -> Mone
     return money
 
 
-def _sum_by_refund(world: World, bank: Bank) -> dict[int, int]:
-    """What the bank has paid of each refund, less what came back."""
+def _sum_by_refund(world: World, banks: Sequence[Bank]) -> dict[int, int]:
+    """What was paid of each refund, less what came back."""
     net: defaultdict[int, int] = defaultdict(int)
-    for id_, payments in bank.paid.items():
+    returned = {id_: amount for bank in banks for id_, amount in bank.returned.items()}
+    for id_, payments in [item for bank in banks for item in bank.paid.items()]:
         key = read_end_to_end_id(id_)
         assert key is not None
         if len(payments) > 1:
             world.find(f"the bank was told to pay {id_} {len(payments)} times")
-        came_back = bank.returned[id_].micros if id_ in bank.returned else 0
+        came_back = returned[id_].micros if id_ in returned else 0
         net[key.refund_id] += sum(amount.micros for amount in payments) - came_back
     return net
 
@@ -92,22 +100,24 @@ async def _audit_refunds(world: World, resident: Resident, by_refund: dict[int, 
 
 async def _audit_account(world: World, resident: Resident, paid_out: int, money: Money) -> None:
     """Paid in = used + paid out + owed, by the books of those who paid and of the bank."""
-    account = (resident.card.part, resident.card.account_id)
-    sums = {row["kind"]: row for row in await world.connection.fetch(SUMS, *account)}
+    account_id = resident.card.account_id
+    sides = await list_side_accounts(world.connection, resident.card.part, account_id)
+    accounts = resident.card.part, [account_id, *(side.side_account_id for side in sides)]
+    sums = {row["kind"]: row for row in await world.connection.fetch(SUMS, *accounts)}
     used = -sum(sums[kind]["micros"] for kind in USED if kind in sums)
     rounded = sums[K.ROUNDING]["micros"] if K.ROUNDING in sums else 0
-    row = await world.connection.fetchrow(BALANCE, *account)
-    assert row is not None
-    owed = row["available"] + row["held"]
-    if resident.paid_in_micros + rounded != used + paid_out + owed:
+    owed = await world.connection.fetchval(OWED, *accounts)
+    paid_in = resident.paid_in_micros + resident.given_micros
+    paid_in += resident.card_price_micros if resident.is_card_owed else 0
+    if paid_in + rounded != used + paid_out + owed:
         world.find(
-            f"account {account[1]}: {resident.paid_in_micros} micros paid in and {rounded} rounded are not"
+            f"account {account_id}: {paid_in} micros paid in and {rounded} rounded are not"
             f" {used} used, {paid_out} paid out and {owed} owed"
         )
     payouts = sums[K.PAYOUT]["entries"] if K.PAYOUT in sums else 0
     if not 0 <= rounded < max(1, payouts * CENT_MICROS):
-        world.find(f"account {account[1]}: {rounded} micros were rounded in {payouts} payouts")
-    money.paid_in += resident.paid_in_micros
+        world.find(f"account {account_id}: {rounded} micros were rounded in {payouts} payouts")
+    money.paid_in += paid_in
     money.used += used
     money.paid_out += paid_out
     money.rounded += rounded

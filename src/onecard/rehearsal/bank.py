@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from onecard.payments.bank import pain001, table
 from onecard.payments.bank.model import (
     BankStatement,
     Booked,
     OrderState,
     OrderStatus,
+    PaymentFile,
     PaymentOrder,
     StatusReport,
 )
-from onecard.payments.bank.pain001 import read_payment_file
 from onecard.payments.bank.table import read_status_report, write_status_report
 from onecard.values.money import Money
 
@@ -63,7 +64,7 @@ class Bank:
         return is_away
 
     def _take(self, data: bytes, at: datetime) -> None:
-        file, orders = read_payment_file([data])
+        file, orders = self._read(data)
         if file.message_id in self.files:
             if self.files[file.message_id] != data:
                 self.faults.append(f"file {file.message_id} came a second time with other contents")
@@ -72,6 +73,9 @@ class Bank:
         refused = [order for order in orders if self._refuses(order)]
         self._report(file.message_id, orders, refused, at)
         self._pay([order for order in orders if order not in refused], at)
+
+    def _read(self, data: bytes) -> tuple[PaymentFile, list[PaymentOrder]]:
+        return pain001.read_payment_file([data])
 
     def _refuses(self, order: PaymentOrder) -> bool:
         return order.payee.account.number == self.bad_account and self.random.random() < 0.5
@@ -120,6 +124,11 @@ class Bank:
         while self.random.random() < 0.25:
             self.outbox.append((at + self._hours(0, 400), message))
 
+    def sum_net(self) -> int:
+        """What has left the account for good, in micros."""
+        paid = sum(amount.micros for amounts in self.paid.values() for amount in amounts)
+        return paid - sum(amount.micros for amount in self.returned.values())
+
     def _hours(self, least: int, most: int) -> timedelta:
         return self.random.randrange(least, most) * HOUR
 
@@ -129,3 +138,25 @@ class Bank:
         self.outbox = [(ready_at, message) for ready_at, message in self.outbox if ready_at > at]
         self.random.shuffle(due)
         yield from due
+
+
+class Provider(Bank):
+    """Who took payments by card, and gives them back: it reports what it has done, and has no statements."""
+
+    def _read(self, data: bytes) -> tuple[PaymentFile, list[PaymentOrder]]:
+        return table.read_payment_file([data])
+
+    def _refuses(self, order: PaymentOrder) -> bool:
+        return False
+
+    def _report(
+        self, message_id: str, orders: list[PaymentOrder], refused: list[PaymentOrder], at: datetime
+    ) -> None:
+        self.messages += 1
+        statuses = tuple(OrderStatus(one.end_to_end_id, OrderState.SETTLED) for one in orders)
+        report = StatusReport(f"PROVIDER-{self.messages}", message_id, None, None, statuses)
+        self._send(report, at + self._hours(1, 240))
+
+    def _pay(self, orders: list[PaymentOrder], at: datetime) -> None:
+        for order in orders:
+            self.paid.setdefault(order.end_to_end_id, []).append(order.amount)

@@ -9,13 +9,15 @@ from datetime import datetime, time, timedelta
 from onecard.charging.subscriptions import renew_due
 from onecard.database.pool import Pool
 from onecard.rehearsal.auditor import Money, audit
-from onecard.rehearsal.bank import Bank
+from onecard.rehearsal.bank import Bank, Provider
+from onecard.rehearsal.closing import close, reconcile_books, record_balances
 from onecard.rehearsal.court import Turn, draw_turns, lift_if_stayed, start_order
 from onecard.rehearsal.inspector import Inspector, send_inspector, try_every_gate
 from onecard.rehearsal.place import PARTS
 from onecard.rehearsal.residents import BAD_ACCOUNT, Resident, live_a_moment, settle_everybody
 from onecard.rehearsal.treasury import Treasury, work_a_day
 from onecard.rehearsal.world import World, fill_stock, open_world
+from onecard.values.gate import Capability
 from onecard.winddown.reading import PlanFile
 from onecard.winddown.rules import date_stages, to_instant, to_local
 
@@ -64,6 +66,7 @@ class _Stage:
     treasury: Treasury
     turns: list[Turn]
     last_came: datetime
+    has_snapshot: bool
     boundaries: list[tuple[datetime, str]]
 
 
@@ -85,8 +88,17 @@ async def rehearse(
         while not _is_over(stage):
             await _go_on(stage)
             tell(world.at)
-        money = await audit(world, stage.treasury.bank, [*stage.residents, stage.inspector.used])
+        money = await _end(stage)
         return _close(seed, began, stage, money)
+
+
+async def _end(stage: _Stage) -> Money:
+    everybody = [*stage.residents, stage.inspector.used, stage.inspector.fresh]
+    banks = (stage.treasury.bank, stage.treasury.provider)
+    money = await audit(stage.world, banks, everybody)
+    if stage.has_snapshot:
+        await close(stage.world, banks, everybody, money)
+    return money
 
 
 async def _set_up(world: World, file: PlanFile, accounts: int) -> _Stage:
@@ -94,8 +106,9 @@ async def _set_up(world: World, file: PlanFile, accounts: int) -> _Stage:
     inspector = await send_inspector(world)
     residents = await settle_everybody(world, accounts)
     await start_order(world, file)
-    treasury = Treasury(Bank(world.random, BAD_ACCOUNT))
-    return _Stage(world, inspector, residents, treasury, draw_turns(world, file), world.at, [])
+    treasury = Treasury(Bank(world.random, BAD_ACCOUNT), Provider(world.random, BAD_ACCOUNT))
+    turns = draw_turns(world, file)
+    return _Stage(world, inspector, residents, treasury, turns, world.at, has_snapshot=False, boundaries=[])
 
 
 def _is_over(stage: _Stage) -> bool:
@@ -153,6 +166,10 @@ async def _live_a_day(stage: _Stage, *, is_quiet: bool) -> None:
     for _ in range(acts):
         await live_a_moment(world, world.random.choice(stage.residents))
     await work_a_day(world, stage.treasury, stage.residents)
+    if not stage.has_snapshot and world.gates.is_open(Capability.REFUND):
+        stage.has_snapshot = await record_balances(world)
+    if world.chance(0.1):
+        await reconcile_books(world)
 
 
 async def _turn(stage: _Stage) -> None:

@@ -17,7 +17,7 @@ from onecard.payments.payouts.model import Applied, PayoutRefusal, PayoutRun, Ro
 from onecard.payments.refunds import store as refunds
 from onecard.payments.refunds.actions import change_payee, change_refund
 from onecard.payments.refunds.model import Approve, Change, Refund, RefundState, Verify
-from onecard.rehearsal.bank import Bank, BankIsAway, Message
+from onecard.rehearsal.bank import Bank, BankIsAway, Message, Provider
 from onecard.rehearsal.residents import Resident, make_account
 from onecard.rehearsal.world import CAD, STAFF, World
 from onecard.values.money import Money
@@ -32,6 +32,7 @@ class Treasury:
     """What is still to be written to the bank, and what was once written of it."""
 
     bank: Bank
+    provider: Provider
     unwritten: list[PayoutRun] = field(default_factory=list)
     begun: dict[int, bytes] = field(default_factory=dict)
     """The first octets of a file whose writing was cut off, by its run."""
@@ -41,15 +42,18 @@ class Treasury:
 
 async def work_a_day(world: World, treasury: Treasury, residents: Sequence[Resident]) -> None:
     """Read what the bank sent, look at refunds, make a run, and hand over its file."""
-    for message in treasury.bank.deliver(world.at):
-        await _take_in(world, message)
+    for sender in (treasury.bank, treasury.provider):
+        for message in sender.deliver(world.at):
+            await _take_in(world, message)
     open_refunds = [refund for resident in residents for refund in await _list_open(world, resident)]
     for resident, refund in open_refunds:
         await _move_on(world, resident, refund)
-    if world.chance(0.5):
-        await _make_run(world, treasury)
+    for route in Route:
+        if world.chance(0.5):
+            await _make_run(world, treasury, route)
     await _hand_over(world, treasury)
-    treasury.is_busy = bool(open_refunds or treasury.unwritten or treasury.bank.owes_messages)
+    awaited = treasury.bank.owes_messages or treasury.provider.owes_messages
+    treasury.is_busy = bool(open_refunds or treasury.unwritten or awaited)
 
 
 async def _list_open(world: World, resident: Resident) -> list[tuple[Resident, Refund]]:
@@ -97,13 +101,13 @@ async def _name_another_account(world: World, resident: Resident, refund: Refund
     )
 
 
-async def _make_run(world: World, treasury: Treasury) -> None:
+async def _make_run(world: World, treasury: Treasury, route: Route) -> None:
     run = await payouts.make_payout_run(
         world.connection,
         world.at,
         actor=STAFF[0],
         currency=CAD,
-        route=Route.BANK,
+        route=route,
         execution_on=(world.at + timedelta(days=1)).date(),
         limit=Money(world.random.choice((500, 5_000, 10**6)) * 10**6, CAD),
         most=world.random.choice((3, 100)),
@@ -126,7 +130,8 @@ async def _hand_over(world: World, treasury: Treasury) -> None:
     for run in list(treasury.unwritten):
         submitted = await payouts.submit_run(world.connection, world.at, actor=STAFF[1], run_id=run.id)
         assert isinstance(submitted, PayoutRun), submitted
-        data = await _write(world, submitted)
+        by_bank = run.route is Route.BANK
+        data = await _write(world, submitted, Format.PAIN_001 if by_bank else Format.CSV)
         if not data.startswith(treasury.begun.get(run.id, b"")):
             world.find(f"the file of run {run.id} was written differently the second time")
         if world.chance(0.2):  # the machine stops here
@@ -134,15 +139,15 @@ async def _hand_over(world: World, treasury: Treasury) -> None:
             world.counts["crashes while a file was written"] += 1
             continue
         with contextlib.suppress(BankIsAway):
-            treasury.bank.take(data, world.at)
+            (treasury.bank if by_bank else treasury.provider).take(data, world.at)
             treasury.unwritten.remove(run)
 
 
-async def _write(world: World, run: PayoutRun) -> bytes:
+async def _write(world: World, run: PayoutRun, to: Format) -> bytes:
     pages = payouts.list_orders(world.connection, run, master=world.master, remittance="refund of a balance")
     orders = [order async for page in pages for order in page]
     file = payouts.make_payment_file(run)
-    return b"".join(write_file(Format.PAIN_001, file, orders))
+    return b"".join(write_file(to, file, orders))
 
 
 async def _take_in(world: World, message: Message) -> None:
