@@ -133,6 +133,22 @@ def test_a_balance_goes_to_the_bank_and_is_paid_once(treasury: Terminal) -> None
     assert "9876501" not in treasury.tell("refund", "show", refund) + treasury.tell("refund", "list")
 
 
+def test_a_claim_code_verifies_the_refund_of_its_own_subscriber(treasury: Terminal) -> None:
+    before = replace(treasury, clock=MovedClock(BEFORE))
+    other = before.ask("card", "sell", "--name", "Li", "--email", "li@example.com", *ALICE)
+    foreign = treasury.tell("claim", "issue", f"card:{other['card']}").strip()
+    asking = ("refund", "request", CANADIAN, *WANG, "--reference", "paper", "--claim-code", "-", *ALICE)
+    assert "another subscriber's" in treasury.fail(*asking, typed=f"{foreign}\n")
+    own = treasury.tell("claim", "issue", CANADIAN).strip()
+    asked = treasury.ask(*asking, typed=f"{own}\n")
+    assert asked["state"] == "verified"
+    assert treasury.ask(*asking, typed=f"{own}\n")["refund"] == asked["refund"]
+    shown = treasury.ask("refund", "show", str(asked["refund"]))
+    assert [row["what"] for row in shown["history"]] == ["request", "verify"]
+    assert "claim code" in treasury.tell("refund", "show", str(asked["refund"]), "--json")
+    assert "somebody else" in treasury.fail("refund", "approve", str(asked["refund"]), *ALICE)
+
+
 def test_what_the_bank_returns_gets_another_payee(treasury: Terminal) -> None:
     refund = approve(treasury)
     run = str(treasury.ask("payout", "make", *ALICE)["run"])

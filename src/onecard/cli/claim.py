@@ -19,10 +19,20 @@ from onecard.cli.show import Answer
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
 from onecard.subscribers import claims
-from onecard.subscribers.model import ClaimLetter
+from onecard.subscribers.model import ClaimLetter, Subscriber
 from onecard.subscribers.rules import format_claim_code, read_claim_code
 
 LETTER_COLUMNS = ("subscriber", "language", "name", "email", "postal_address", "claim_code")
+
+ClaimOption = Annotated[
+    str | None,
+    typer.Option(
+        "--claim-code",
+        metavar="CODE",
+        help="The subscriber's claim code; - reads it from the standard input.",
+    ),
+]
+OTHER_SUBSCRIBER = "other_subscriber"
 
 app = new_group("Claim codes: what proves a subscriber without texts.")
 
@@ -150,15 +160,7 @@ async def check(
     ],
 ) -> Answer:
     """Tell whose a claim code is, and write down that they proved themselves with it."""
-    subscriber = accept(
-        await claims.prove_claim_code(
-            desk.connection,
-            desk.at,
-            master=desk.load_master_key(),
-            code=read_secret(code, "Claim code: "),
-            actor=desk.actor,
-        )
-    )
+    subscriber = await prove_by_claim_code(desk, desk.load_master_key(), code)
     document = {
         "subscriber": subscriber.id,
         "part": subscriber.part,
@@ -167,3 +169,16 @@ async def check(
     }
     said = f"it is of subscriber {subscriber.id}, with account {subscriber.account_id}"
     return Answer(document, [said], desk.zone)
+
+
+async def prove_by_claim_code(desk: Desk, master: MasterKey, given: str) -> Subscriber:
+    """Whose claim code was given or is typed; raises Failure."""
+    return accept(
+        await claims.prove_claim_code(
+            desk.connection,
+            desk.at,
+            master=master,
+            code=read_secret(given, "Claim code: "),
+            actor=desk.actor,
+        )
+    )

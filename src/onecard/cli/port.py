@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from onecard.cards.model import Card
+from onecard.cli.claim import OTHER_SUBSCRIBER, ClaimOption, prove_by_claim_code
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
@@ -22,7 +23,6 @@ from onecard.portability.model import PortFailure, PortOut, PortRefusal, PortSta
 from onecard.portability.rules import is_late, lost_with
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
-from onecard.subscribers.claims import prove_claim_code
 
 PAGE_MOST = 1000
 COLUMNS = ("port", "number", "to", "reference", "state", "is_late", "due_at", "requested_at", "ended_at")
@@ -30,14 +30,6 @@ COLUMNS = ("port", "number", "to", "reference", "state", "is_late", "due_at", "r
 app = new_group("Numbers that subscribers take to other operators.")
 
 PortArgument = Annotated[int, typer.Argument(metavar="PORT", min=1, max=ID_HIGHEST, help="Its id.")]
-ClaimOption = Annotated[
-    str | None,
-    typer.Option(
-        "--claim-code",
-        metavar="CODE",
-        help="The subscriber's claim code; - reads it from the standard input.",
-    ),
-]
 
 
 @desk_command(app, "pin")
@@ -79,17 +71,9 @@ async def _prove(desk: Desk, master: MasterKey, card: Card, claim_code: str | No
     """Make sure that a claim code is that of the card's subscriber; raises Failure, Misuse."""
     if claim_code is None:
         raise Misuse("the subscriber proves themselves by their --claim-code: see `onecard claim issue`")
-    subscriber = accept(
-        await prove_claim_code(
-            desk.connection,
-            desk.at,
-            master=master,
-            code=read_secret(claim_code, "Claim code: "),
-            actor=desk.actor,
-        )
-    )
+    subscriber = await prove_by_claim_code(desk, master, claim_code)
     if (subscriber.part, subscriber.id) != (card.part, card.subscriber_id):
-        raise Failure("other_subscriber", "this claim code is another subscriber's than the card")
+        raise Failure(OTHER_SUBSCRIBER, "this claim code is another subscriber's than the card")
 
 
 @desk_command(app, "request")

@@ -10,9 +10,10 @@ from uuid import uuid4
 import typer
 
 from onecard import ledger
+from onecard.cli.claim import OTHER_SUBSCRIBER, ClaimOption, prove_by_claim_code
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
-from onecard.cli.failures import Misuse, accept
+from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_account, find_card, find_card_to_top_up
 from onecard.cli.options import ID_HIGHEST
 from onecard.cli.payee import (
@@ -60,6 +61,7 @@ from onecard.values.money import Currency, Money, parse_micros
 
 PAGE_MOST = 1000
 REFERENCE_CHARACTERS_MOST = 200
+BY_CLAIM_CODE = "claim code"
 COLUMNS = ("refund", "account", "value", "amount", "state", "paid_to", "requested_at", "reason")
 
 app = new_group("Refunds: balances on their way back.")
@@ -103,18 +105,24 @@ async def request(
     number: NumberOption = None,
     clearing: ClearingOption = None,
     bic: BicOption = None,
+    claim_code: ClaimOption = None,
 ) -> Answer:
-    """Request what is on an account, and hold it. The payee may be given now, or later by `change-payee`."""
+    """Request what is on an account, and hold it. The payee may be given now, or later by `change-payee`.
+
+    With the subscriber's claim code it is verified at once.
+    """
     given = read_payee(payee, iban, canadian, number, clearing, bic)
     if value is RefundedValue.LATE_PAYMENTS:
         raise Misuse("late payments are held to go back by themselves")
     if value is RefundedValue.UNACTIVATED_CARDS:
-        if amount or given or reference:
+        if amount or given or reference or claim_code:
             raise Misuse("a void card is paid back as it was paid: name the card only")
         return _tell(desk, await _request_of_card(desk, account), "requested")
     master = await _load_master_key(desk)
     found = await find_account(desk.connection, account)
     money = None if amount is None else Money(parse_micros(amount), found.currency)
+    if claim_code is not None:
+        await _prove(desk, master, found, claim_code)
     wish = Wish(found.id, _read_event(reference), value, money, given)
     requested = await request_refund(
         desk.connection,
@@ -125,7 +133,18 @@ async def request(
         part=found.part,
         wish=wish,
     )
-    return _tell(desk, accept(requested), "requested")
+    if claim_code is None or accept(requested).state is not RefundState.REQUESTED:
+        return _tell(desk, accept(requested), "requested")
+    return await _change(
+        desk, [accept(requested).id], False, Verify(BY_CLAIM_CODE), RefundState.REQUESTED, "verified"
+    )
+
+
+async def _prove(desk: Desk, master: MasterKey, account: ledger.Account, claim_code: str) -> None:
+    """Make sure that a claim code is that of the account's subscriber; raises Failure."""
+    subscriber = await prove_by_claim_code(desk, master, claim_code)
+    if (subscriber.part, subscriber.account_id) != (account.part, account.id):
+        raise Failure(OTHER_SUBSCRIBER, "this claim code is another subscriber's than the account")
 
 
 async def _request_of_card(desk: Desk, name: str) -> Refund:
