@@ -17,6 +17,8 @@ from onecard.cards.model import Card
 from onecard.database.pool import Connection, Database, connection
 from onecard.gateways.smpp.constants import CommandStatus, MessageState
 from onecard.gateways.smpp.pdus import ShortMessage
+from onecard.legal_holds.actions import add_hold, lift_hold
+from onecard.legal_holds.model import LegalHold
 from onecard.lines.actions import apply_for_line, decide_on_application
 from onecard.lines.model import Application, Line, LineLimits, Verification
 from onecard.messages.model import CancelRefusal, TextState
@@ -642,6 +644,27 @@ async def test_traces_and_keys_are_destroyed_by_the_day(life: Life) -> None:
     await life.move(days=4)
     assert await count("message") == 0
     assert await count("body_key") == 0
+
+
+async def test_no_trace_goes_under_a_legal_hold_and_all_go_when_it_is_lifted(life: Life) -> None:
+    async def count() -> int:
+        async with connection(life.town.database.pool) as borrowed:
+            return int(await borrowed.fetchval("SELECT count(*) FROM message"))
+
+    await life.from_bank()
+    await life.until(TextState.HANDED_OVER)
+    await life.host.report(1)
+    await life.until(TextState.DELIVERED)
+    async with connection(life.town.database.pool) as borrowed:
+        hold = await add_hold(borrowed, OPENED_AT, actor="staff:alice", reason="T-1502-21")
+        assert isinstance(hold, LegalHold)
+    await life.move(days=100)
+    assert await count() == 1
+    async with connection(life.town.database.pool) as borrowed:
+        for actor in ("staff:alice", "staff:bob"):
+            await lift_hold(borrowed, OPENED_AT, actor=actor, hold_id=hold.id)
+    await life.move(days=1)
+    assert await count() == 0
 
 
 async def test_a_text_whose_key_is_gone_is_ended_and_its_charge_returned(life: Life) -> None:

@@ -197,24 +197,36 @@ VALUES ($1, $2, 1, 1, 1, 's', 'call', '+86', 'CA', $3, $3, 1, 0, 0, 0, 'ended', 
 NOTICE = """
 INSERT INTO notice (part, id, card_id, kind, parameters, written_at, due_at, closed_at)
 VALUES ($1, $2, 1, 'low_balance', '{}', $3, $3, $3)"""
-INSERTS = {DataClass.TRACES: TRACE, DataClass.USAGE: USAGE, DataClass.NOTICES: NOTICE}
-TABLES = {DataClass.TRACES: "message", DataClass.USAGE: "usage_record", DataClass.NOTICES: "notice"}
+ATTEMPT = """
+INSERT INTO notice_attempt (part, subscriber_id, notice_id, occasion, number, channel, language, at, result, result_at,
+                            detail, message_ids)
+VALUES ($1, $2, 1, 0, 1, 'text', 'en', $3, 'reached', $3, '', '{}')"""
+RECIPIENT = """
+INSERT INTO notice_recipient (part, subscriber_id, notice_id, language, is_urgent, state, channel, due_at, done_at)
+VALUES ($1, $2, 1, 'en', false, 'reached', 'text', $3, $3)"""
+ROWS = [
+    (DataClass.TRACES, "message", "id", TRACE),
+    (DataClass.USAGE, "usage_record", "id", USAGE),
+    (DataClass.NOTICES, "notice", "id", NOTICE),
+    (DataClass.NOTICES, "notice_attempt", "subscriber_id", ATTEMPT),
+    (DataClass.NOTICES, "notice_recipient", "subscriber_id", RECIPIENT),
+]
 
 
-@pytest.mark.parametrize("data_class", INSERTS)
+@pytest.mark.parametrize(("data_class", "table", "key", "insert"), ROWS)
 async def test_what_is_older_than_the_least_time_goes_and_nothing_else(
-    office: Office, data_class: DataClass
+    office: Office, data_class: DataClass, table: str, key: str, insert: str
 ) -> None:
     now = office.now()
     ages = [LEAST - timedelta(seconds=1), LEAST, LEAST + timedelta(seconds=1), MOST + timedelta(seconds=1)]
     rows = [(part, number, now - age) for part in (1, 2) for number, age in enumerate(ages, start=1)]
-    await office.borrowed.executemany(INSERTS[data_class], rows)
+    await office.borrowed.executemany(insert, rows)
     found = await tally(office, data_class)
     assert (found.kept, found.ready, found.overdue, found.oldest) == (8, 4, 2, now - ages[3])
     run = await office.purge(data_class)
     assert (run.rows, run.keys, run.oldest, run.newest) == (4, 0, now - ages[3], now - ages[2])
     left = await office.borrowed.fetch(
-        f"SELECT part, id FROM {TABLES[data_class]} ORDER BY part, id"  # noqa: S608
+        f"SELECT part, {key} FROM {table} ORDER BY 1, 2"  # noqa: S608
     )
     assert [tuple(row) for row in left] == [(1, 1), (1, 2), (2, 1), (2, 2)]
 

@@ -6,6 +6,7 @@ import pytest
 
 from onecard.audit import list_records
 from onecard.database.pool import Connection, Database, transaction
+from onecard.legal_holds.actions import add_hold
 from onecard.sealing.keys import KeyDestroyed, SealBroken
 from onecard.sealing.subscriber_keys import get_subscriber_key
 from onecard.subscribers import store
@@ -79,6 +80,18 @@ async def test_an_erased_contact_is_gone_with_its_key(database: Database) -> Non
         assert await connection.fetchval("SELECT sealed_contact FROM subscriber") is None
         again = await erase_subscriber(connection, AT, actor=STAFF, **place)
     assert again is SubscriberRefusal.ERASED
+
+
+async def test_nobody_is_erased_under_a_legal_hold(database: Database) -> None:
+    async with transaction(database.pool) as connection:
+        await open_shop(connection)
+        subscriber = await create(connection)
+        await add_hold(connection, AT, actor=STAFF, reason="T-1502-21")
+        erased = await erase_subscriber(
+            connection, AT, actor=STAFF, part=subscriber.part, subscriber_id=subscriber.id
+        )
+        assert erased is SubscriberRefusal.LEGAL_HOLD
+        assert await read(connection, subscriber) == WANG
 
 
 async def test_a_contact_moved_to_another_subscriber_does_not_open(database: Database) -> None:

@@ -98,6 +98,7 @@ SENTENCES: dict[Refusal, str] = {
         "the time to confirm is over: ask again with `onecard line end` without --confirm"
     ),
     SubscriberRefusal.UNKNOWN_SUBSCRIBER: "there is no such subscriber",
+    SubscriberRefusal.LEGAL_HOLD: "a legal hold is in force, and nothing is erased: see `onecard hold list`",
     SubscriberRefusal.ERASED: "the contact details of this subscriber were erased",
     TopUpRefusal.BAD_AMOUNT: "a top-up is more than zero and at most a billion",
     TopUpRefusal.OTHER_CURRENCY: "the account is kept in another currency",

@@ -14,7 +14,8 @@ from typing import TypeVar
 import asyncpg
 import structlog
 
-from onecard.database.pool import DatabaseUnavailable, Pool, connection
+from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
+from onecard.legal_holds.store import is_held
 from onecard.messages import store
 from onecard.messages.accept import TextAcceptor
 from onecard.messages.handover import Handover
@@ -206,10 +207,16 @@ class Upkeep:
         async with connection(self._pool) as borrowed:
             for part in self._parts:
                 await store.delete_receipts(borrowed, part, datetime.combine(first_day, time.min, UTC))
-                await store.delete_traces(borrowed, part, now - self._trace_age)
+                await self._forget_traces(borrowed, part, now - self._trace_age)
             await destroy_body_keys(borrowed, first_day)
             self._body_keys.forget(first_day)
         self._purged_on = now.date()
+
+    async def _forget_traces(self, borrowed: Connection, part: int, before: datetime) -> None:
+        """A trace is kept as long as a legal hold is in force; contents were never kept."""
+        async with borrowed.transaction():
+            if not await is_held(borrowed):
+                await store.delete_traces(borrowed, part, before)
 
 
 async def _opened(read: Awaitable[T], row: asyncpg.Record) -> T | None:

@@ -18,6 +18,7 @@ from onecard.charging.subscription_store import call_up_those_of_ended_cards
 from onecard.charging.subscriptions import renew_due
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
 from onecard.gateways.smpp.link import Exchange, Link
+from onecard.legal_holds.store import is_held
 from onecard.lines.actions import refuse_expired_applications, release_numbers
 from onecard.node.books import Bookkeeper
 from onecard.node.config import Config
@@ -156,8 +157,7 @@ class Jobs:
         if self._tidied_on == now.date():
             return
         for part in self._parts:
-            await tidy_notices(borrowed, part, now, NOTICES_AGE)
-            await purge_records(borrowed, part, now - timedelta(days=self._config.charging.usage_days))
+            await self._forget_old(borrowed, part, now)
             await purge_sessions(borrowed, part, now - SESSIONS_AGE)
             await call_up_those_of_ended_cards(borrowed, part, now)
             await tidy_codes(borrowed, part, now)
@@ -165,6 +165,13 @@ class Jobs:
         await tidy_challenges(borrowed, now)
         await tidy_attempts(borrowed, now)
         self._tidied_on = now.date()
+
+    async def _forget_old(self, borrowed: Connection, part: int, now: datetime) -> None:
+        """Delete what is kept long enough, unless a legal hold is in force."""
+        async with borrowed.transaction():
+            if not await is_held(borrowed):
+                await tidy_notices(borrowed, part, now, NOTICES_AGE)
+                await purge_records(borrowed, part, now - timedelta(days=self._config.charging.usage_days))
 
     async def _tell_late_ports(self, borrowed: Connection, now: datetime) -> None:
         """Raise the alarm, hourly, while a number is not with its new operator in time."""

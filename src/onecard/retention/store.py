@@ -74,7 +74,6 @@ class Rows:
     """When a row was over."""
     condition: str = "true"
     """What else must be so."""
-    key: str = "id"
 
 
 _OF_ERASED = """EXISTS (SELECT FROM subscriber s WHERE s.part = x.part AND s.id = x.subscriber_id
@@ -94,18 +93,26 @@ ROWS: dict[DataClass, tuple[Rows, ...]] = {
         ),
     ),
     DataClass.USAGE: (Rows("usage_record", "x.ended_at"),),
-    DataClass.NOTICES: (Rows("notice", "x.closed_at", "x.closed_at IS NOT NULL"),),
+    DataClass.NOTICES: (
+        Rows("notice", "x.closed_at", "x.closed_at IS NOT NULL"),
+        Rows("notice_attempt", "x.result_at"),
+        Rows(
+            "notice_recipient",
+            "coalesce(x.done_at, x.due_at)",
+            "x.state IN ('reached', 'unreached', 'withdrawn')",
+        ),
+    ),
     DataClass.SIGN_IN: (
         Rows("passkey", _ERASED_AT, _OF_ERASED),
-        Rows("claim_code", _ERASED_AT, _OF_ERASED, key="subscriber_id"),
-        Rows("sign_in_code", _CARD_ERASED_AT, _OF_ERASED_CARD, key="card_id"),
-        Rows("port_pin", _CARD_ERASED_AT, _OF_ERASED_CARD, key="card_id"),
+        Rows("claim_code", _ERASED_AT, _OF_ERASED),
+        Rows("sign_in_code", _CARD_ERASED_AT, _OF_ERASED_CARD),
+        Rows("port_pin", _CARD_ERASED_AT, _OF_ERASED_CARD),
     ),
 }
 _DELETE = """
-WITH old AS (SELECT x.{key} AS key, {at} AS at FROM {table} x
-             WHERE x.part = $1 AND {condition} AND {at} < $2 LIMIT $3),
-     gone AS (DELETE FROM {table} x USING old WHERE x.part = $1 AND x.{key} = old.key RETURNING old.at)
+WITH old AS (SELECT x.ctid AS place, {at} AS at FROM {table} x
+             WHERE x.part = $1 AND {condition} AND {at} < $2 LIMIT $3 FOR UPDATE OF x),
+     gone AS (DELETE FROM {table} x USING old WHERE x.part = $1 AND x.ctid = old.place RETURNING old.at)
 SELECT count(*) AS rows, min(at) AS oldest, max(at) AS newest FROM gone"""
 _COUNT = """
 SELECT count(*) AS kept, count(*) FILTER (WHERE {condition} AND {at} < $2) AS ready,
@@ -140,7 +147,7 @@ async def count_rows(
 
 
 def _fill(statement: str, rows: Rows) -> str:
-    return statement.format(table=rows.table, key=rows.key, at=rows.at, condition=rows.condition)
+    return statement.format(table=rows.table, at=rows.at, condition=rows.condition)
 
 
 def _tally(data_class: DataClass, row: asyncpg.Record | None) -> ClassTally:

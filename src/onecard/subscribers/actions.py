@@ -10,6 +10,7 @@ import msgspec
 
 from onecard import audit, ledger
 from onecard.database.pool import Connection
+from onecard.legal_holds.store import is_held
 from onecard.sealing.keys import MasterKey
 from onecard.sealing.subscriber_keys import (
     create_subscriber_key,
@@ -175,6 +176,8 @@ async def erase_subscriber(
         subscriber = await _lock(connection, part, subscriber_id)
         if isinstance(subscriber, SubscriberRefusal):
             return subscriber
+        if await is_held(connection):
+            return SubscriberRefusal.LEGAL_HOLD
         await destroy_subscriber_key(connection, part, subscriber_id)
         await store.delete_name(connection, part, subscriber_id)
         await store.erase_contact(connection, part, subscriber_id, at)

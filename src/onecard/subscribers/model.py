@@ -35,6 +35,8 @@ class SubscriberRefusal(Enum):
 
     UNKNOWN_SUBSCRIBER = "unknown_subscriber"
     ERASED = "erased"
+    LEGAL_HOLD = "legal_hold"
+    """Nothing may be destroyed while one is in force."""
 
 
 @dataclass(frozen=True, slots=True)

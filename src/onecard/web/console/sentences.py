@@ -25,6 +25,7 @@ SENTENCES = MappingProxyType(
         LineRefusal.UNKNOWN_CARD: "There is no such card.",
         LineRefusal.CARD_ENDED: "The card has ended.",
         SubscriberRefusal.UNKNOWN_SUBSCRIBER: "There is no such subscriber.",
+        SubscriberRefusal.LEGAL_HOLD: "A legal hold is in force: nothing may be erased.",
         SubscriberRefusal.ERASED: "The contact details of this subscriber were erased.",
         CardRefusal.UNKNOWN_CARD: "There is no such card.",
         CardRefusal.CARD_ENDED: "The card has ended.",
