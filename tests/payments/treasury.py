@@ -21,6 +21,7 @@ from onecard.payments.bank.model import (
     PaymentOrder,
     StatusReport,
 )
+from onecard.payments.check import find_violations
 from onecard.payments.payees import make_payee, parse_canadian_account, parse_iban
 from onecard.payments.payouts import actions as payouts
 from onecard.payments.payouts.model import Applied, PayoutRefusal, PayoutRun, Route
@@ -236,6 +237,7 @@ class Treasury:
     async def proved(self) -> None:
         report = await check_ledger(self.borrowed)
         assert not report.violations, report.violations
+        assert await find_violations(self.borrowed, 10) == []
 
 
 def debit(order: PaymentOrder, reference: str = "D", amount: Money | None = None) -> Booked:

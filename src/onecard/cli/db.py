@@ -16,6 +16,7 @@ from onecard.cli.options import Options
 from onecard.cli.show import Answer
 from onecard.database.embedded import attach
 from onecard.database.migrations import migrate
+from onecard.payments.check import find_violations as find_refund_violations
 from onecard.sealing.check import check_master_key
 from onecard.sealing.files import create_key_file
 from onecard.sealing.keys import MASTER_KEY_VARIABLE
@@ -113,10 +114,11 @@ async def _migrate(options: Options) -> Answer:
 
 @desk_command(app, "check")
 async def check(desk: Desk) -> Answer:
-    """Prove the database: the ledger sums to zero, numbers and lines fit each other. Traffic may go on."""
+    """Prove the database: the ledger sums to zero, refunds are held, numbers and lines fit. Traffic may go on."""
     report = await ledger.check_ledger(desk.connection)
     async with desk.connection.transaction(isolation="repeatable_read", readonly=True):
         misfits = await store.find_violations(desk.connection, VIOLATIONS_MOST_OF_EACH)
+        misfits += await find_refund_violations(desk.connection, VIOLATIONS_MOST_OF_EACH)
     violations = [*report.violations, *misfits]
     counted = f"{report.accounts} accounts, {report.entries} entries"
     said = f"{len(violations)} violations in {counted}" if violations else f"all is well: {counted}"
