@@ -342,6 +342,8 @@ async def test_the_statement_says_where_every_cent_went_and_anybody_can_prove_it
     assert document["reconciliation"]["payments"] == 1
     assert document["numbers"] == {
         "imported": 50,
+        "at_their_end": 0,
+        "to_go_back": 50,
         "by_country": {"CA": {"assigned": 5, "free": 35}, "CN": {"free": 10}},
     }
     stored = await end.borrowed.fetchval("SELECT signed FROM closing_statement")

@@ -174,7 +174,12 @@ def _tell_rest(document: Mapping[str, Any]) -> Iterator[Flowable]:
         f"statements: {books['statements']}). All entries of the ledger sum to zero (entries: {ledger['entries']}, "
         f"accounts: {ledger['accounts']})."
     )
-    yield _say(f"Numbers: {document['numbers']['imported']} imported", HEADING)
+    numbers = document["numbers"]
+    yield _say("Numbers", HEADING)
+    yield _say(
+        f"Imported: {numbers['imported']}; at their end: {numbers['at_their_end']}; "
+        f"to go back: {numbers['to_go_back']}."
+    )
     yield _draw(
         ("country", "state", "how many"),
         [

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from onecard.ledger import Report
+from onecard.lines.model import NumberState
 from onecard.portability.model import NumberAccount
 from onecard.values.money import Currency
 from onecard.winddown.closing.model import (
@@ -192,9 +193,23 @@ def _describe_books(books: Reconciliation) -> dict[str, Any]:
     }
 
 
+AT_THEIR_END = frozenset(
+    {NumberState.PORTED, NumberState.TRANSFERRED, NumberState.RETURNED, NumberState.QUARANTINED}
+)
+
+
 def _describe_numbers(numbers: NumberAccount) -> dict[str, Any]:
+    """Those that are not at their end are still to go back, which begins when the statement is there."""
+    ended = sum(
+        count
+        for states in numbers.totals.values()
+        for state, count in states.items()
+        if state in AT_THEIR_END
+    )
     return {
         "imported": numbers.imported,
+        "at_their_end": ended,
+        "to_go_back": numbers.count - ended,
         "by_country": {
             str(country): {str(state.value): count for state, count in sorted(states.items(), key=str)}
             for country, states in sorted(numbers.totals.items())
