@@ -25,7 +25,7 @@ from onecard.rehearsal.world import World, fill_stock, open_world
 from onecard.values.gate import Capability
 from onecard.winddown.model import Stay
 from onecard.winddown.reading import PlanFile, read_plan
-from winddown.plans import local
+from winddown.plans import local, make_plan
 
 READY = Path(__file__).parents[2] / "plans" / "cmlink-canada-2021.toml"
 FILE = read_plan(READY.read_text(encoding="utf-8"))
@@ -53,6 +53,12 @@ async def test_a_plan_is_carried_out_whatever_happens(pool: Pool, seed: int) -> 
     money = played.money
     assert money["paid_in"] + money["rounded"] == money["used"] + money["paid_out"] + money["owed"]
     assert money["paid_out"] > 0
+
+
+async def test_a_plan_that_ends_with_the_purge_is_carried_out_too(pool: Pool) -> None:
+    played = await play(pool, 7, PlanFile(make_plan(), ()))
+    assert played.findings == ()
+    assert "purge" in [name for _, name in played.boundaries]
 
 
 async def test_the_same_seed_tells_the_same_story(pool: Pool, empty_database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from onecard.cards.actions import activate_card, replace_sim
 from onecard.catalogue.model import UsageKind
@@ -29,6 +30,8 @@ from onecard.rehearsal.residents import (
     settle_resident,
 )
 from onecard.rehearsal.world import AWAY, CAD, HOME, PLAN_NAME, STAFF, World
+from onecard.retention.actions import begin_purge
+from onecard.retention.model import DataClass, Span
 from onecard.sales.actions import sell_card
 from onecard.values.gate import Capability, Closed
 from onecard.values.money import Money
@@ -217,6 +220,22 @@ async def _give_numbers_back(world: World, _: Inspector) -> bool:
     )
 
 
+async def _destroy(world: World, _: Inspector) -> bool:
+    """By the gate alone: that a stay stands before it too is asked elsewhere."""
+    return await _dry(
+        world,
+        lambda: begin_purge(
+            world.connection,
+            world.at,
+            actor=ACTOR,
+            gates=world.gates,
+            stayed=False,
+            data_class=DataClass.CONTACTS,
+            span=Span(timedelta(days=30), timedelta(days=365)),
+        ),
+    )
+
+
 async def _use(world: World, inspector: Inspector, usage: UsageKind, slot: int = 0) -> bool:
     """Begin, and end with nothing used."""
     line = inspector.used.lines[slot]
@@ -264,6 +283,7 @@ ATTEMPTS: dict[tuple[Capability, ...], Callable[[World, Inspector], Awaitable[bo
     (C.PORT_OUT,): _leave,
     (C.REFUND,): _ask_back,
     (C.NUMBER_RETURN,): _give_numbers_back,
+    (C.PURGE,): _destroy,
 }
 """What is tried, by the gates before it. Renewals and what they cost are told by the journal, at the end."""
 
