@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from onecard.gateways.diameter.constants import ResultCode
@@ -106,7 +107,7 @@ def test_every_step_of_the_story_is_verified(temporary: Path) -> None:
 
 async def test_what_is_held_can_be_bound_to_and_ends_with_sigterm(temporary: Path) -> None:
     data = temporary / "kept"
-    child = start(temporary, "--hold", "--data", str(data))
+    child = start(temporary, "--hold", "--data", str(data), "--sample", "8")
     assert child.stdout is not None
     line = child.stdout.readline()
     held = json.loads(line)
@@ -135,6 +136,9 @@ async def _check_sign_ins(held: dict[str, Any], host: str, port: int) -> None:
     await _check_diameter(held)
     assert held["story"]["ok"]
     assert held["http"].startswith("http://127.0.0.1:")
+    async with httpx.AsyncClient(follow_redirects=True) as browser:
+        assert "Sign in to the console" in (await browser.get(held["console"]["url"])).text
+    assert [one["login"] for one in held["console"]["sign_ins"]] == ["alice", "bob"]
     assert held["database_url"].startswith("postgresql://")
 
 

@@ -161,6 +161,7 @@ class Addresses(msgspec.Struct, frozen=True):
     smpp: str
     http: str
     diameter: str
+    web: str | None = None
 
     @property
     def smpp_place(self) -> tuple[str, int]:

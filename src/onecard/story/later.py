@@ -42,7 +42,7 @@ def log_as_json() -> None:
 
 async def run_later(file: Path, directory: Path, ahead: timedelta) -> None:
     """Run the node until stdin ends."""
-    config = msgspec.structs.replace(load_config(file), node=NODE)
+    config = msgspec.structs.replace(load_config(file), node=NODE, web=None)  # whose port the other has
     master = load_master_key(master_key_file(config, directory))
     dsn = (await attach(directory)).dsn
     async with (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -110,6 +111,10 @@ listen = "127.0.0.1:0"
 [http]
 listen = "127.0.0.1:0"
 
+# Where people look at it with a browser.
+[web]
+listen = "127.0.0.1:{web_port}"
+
 # The network that serves the cards asks here before it lets them call, or use data.
 [diameter]
 host = "{our_host}"
@@ -166,6 +171,10 @@ class Place:
         return self.root / "onecard.toml"
 
     @property
+    def master_key(self) -> Path:
+        return self.root / "master.key"
+
+    @property
     def sims(self) -> Path:
         return self.root / "sims.csv"
 
@@ -199,7 +208,8 @@ class Place:
         password_file = self.root / "host.password"
         write_private(password_file, host_password)
         text = CONFIGURATION.format(
-            master_key_file=_quote(self.root / "master.key"),
+            web_port=_free_port(),
+            master_key_file=_quote(self.master_key),
             host_address=_quote(f"127.0.0.1:{host_port}"),
             host_password_file=_quote(password_file),
             home_hash=_quote(home_hash),
@@ -238,6 +248,12 @@ def keep_logs(place: Place) -> Path:
         shutil.copy(place.root / "log", place.log_of("postgres"))
     kept = Path(tempfile.mkdtemp(prefix="onecard-demo-logs-"))
     return shutil.copytree(place.logs, kept, dirs_exist_ok=True)
+
+
+def _free_port() -> int:
+    """A port that nobody listens on: pages must know theirs before it is opened, and keep it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def write_private(file: Path, text: str) -> None:

@@ -140,7 +140,10 @@ def make_iccid(number: int) -> str:
 async def _open_shop(borrowed: Connection, life: Life) -> None:
     """Stock, numbers, and a price book unless there is one."""
     cards = life.scale.subscribers * 3 // 2
-    sims = ["iccid,imsi\n", *(f"{make_iccid(number)},302991{number:09d}\n" for number in range(cards))]
+    sims = [
+        "iccid,imsi\n",
+        *(f"{make_iccid(number)},302990{900_000_000 + number}\n" for number in range(cards)),
+    ]
     await import_stock(borrowed, life.began, actor=SHOP, lines=sims)
     pools = [
         (CA, "+1604{:07d}", 2_200_000, cards),

@@ -220,11 +220,18 @@ class Stage:
         async with connection(self.open_pool) as borrowed:
             return await list_traces(borrowed, self.card.part, self.card.id, before=ID_HIGHEST, most=1000)
 
+    @property
+    def web_url(self) -> str:
+        """Where a browser on this machine finds the pages."""
+        assert self.node.addresses.web is not None  # it is configured
+        return f"http://localhost:{self.node.addresses.web.rpartition(':')[2]}"
+
     def describe(self) -> dict[str, Any]:
         """Addresses and sign-ins, for somebody who goes on from here."""
         assert self.subscriber is not None
         return {
             "http": f"http://{self.node.addresses.http}",
+            "web": self.web_url,
             "smpp": self.node.addresses.smpp,
             "diameter": self.node.addresses.diameter,
             "diameter_peer": dict(zip(("host", "realm"), SPARE_NETWORK, strict=True)),

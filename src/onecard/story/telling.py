@@ -9,30 +9,36 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from onecard.database.pool import connection
+from onecard.sealing.loading import load_master_key
 from onecard.story.act import Act, NotAsExpected
 from onecard.story.children import ChildFailed
-from onecard.story.place import Place, keep_logs, open_place
+from onecard.story.place import TIME_ZONE, Place, keep_logs, open_place
+from onecard.story.sample import Scale, fill
 from onecard.story.stage import CAD, Stage, open_stage, say_money
 from onecard.story.steps import BUSINESS, STORY, Step
 from onecard.story.summary import Failure, StepSummary, Summary
 from onecard.story.timeline import Timeline
+from onecard.story.visitors import give_claim_code, let_staff_in
 from onecard.values.money import format_micros
 
 VERIFIED, FAILED = 0, 1
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-async def tell(*, as_json: bool, hold: bool, directory: Path | None) -> int:
+async def tell(*, as_json: bool, hold: bool, directory: Path | None, sample: int) -> int:
     """Tell the whole story in a directory; see `onecard.story.demo`. Raises OSError where that cannot be used."""
     timeline = Timeline(_stream_for_people(as_json=as_json, hold=hold))
     try:
         with _cancelled_by_signals(), open_place(directory) as place:
-            return await _tell_in(place, timeline, as_json=as_json, hold=hold)
+            return await _tell_in(place, timeline, as_json=as_json, hold=hold, sample=sample)
     except asyncio.CancelledError:
         sys.stderr.write("onecard: the demonstration was stopped before its end\n")
         return FAILED
@@ -60,13 +66,13 @@ async def tell_steps(story: tuple[Step, ...], stage: Stage, timeline: Timeline) 
     return Summary(True, _since(began), told, await _say_balance(stage), stage.check)
 
 
-async def _tell_in(place: Place, timeline: Timeline, *, as_json: bool, hold: bool) -> int:
+async def _tell_in(place: Place, timeline: Timeline, *, as_json: bool, hold: bool, sample: int) -> int:
     """Who goes on from here is left an operator in business: then the order does not come."""
     try:
         async with open_stage(place) as stage:
             summary = await tell_steps(BUSINESS if hold else STORY, stage, timeline)
             if summary.ok and hold:
-                return await _hold(stage, summary, timeline)
+                return await _hold(stage, summary, timeline, sample)
     except ChildFailed as error:  # before the story could begin
         failure = _explain(error, place)
         summary = Summary(False, 0.0, [], None, None, failure)
@@ -76,17 +82,39 @@ async def _tell_in(place: Place, timeline: Timeline, *, as_json: bool, hold: boo
     return VERIFIED if summary.ok else FAILED
 
 
-async def _hold(stage: Stage, summary: Summary, timeline: Timeline) -> int:
+async def _hold(stage: Stage, summary: Summary, timeline: Timeline, sample: int) -> int:
     """Say where everything is, and keep it running until a signal comes, or the node ends by itself."""
-    timeline.say("Everything keeps running until Ctrl-C or SIGTERM.")
-    _write_line({**stage.describe(), "story": summary})
     try:
+        visitors = await _receive_visitors(stage, timeline, sample)
+        timeline.say("Everything keeps running until Ctrl-C or SIGTERM.")
+        _write_line({**stage.describe(), **visitors, "story": summary})
         await stage.node.fail_when_ended()
     except asyncio.CancelledError:  # of a signal
         return VERIFIED
     except ChildFailed as error:
         sys.stderr.write(f"onecard: {error}\n")
     return FAILED
+
+
+async def _receive_visitors(stage: Stage, timeline: Timeline, sample: int) -> dict[str, Any]:
+    """Fill the operator with a sample of life, let visitors in, and tell them where to go."""
+    master = load_master_key(stage.place.master_key)
+    now = datetime.now(UTC)
+    if sample:
+        timeline.say(f"{sample} subscribers and four weeks of their traffic are made up: that takes a while.")
+        zone = ZoneInfo(TIME_ZONE)
+        await fill(stage.open_pool, master, now=now, zone=zone, scale=Scale(subscribers=sample))
+    async with connection(stage.open_pool) as borrowed:
+        sign_ins = await let_staff_in(borrowed, master, now)
+        claim_code = await give_claim_code(borrowed, master, now, stage.card)
+    timeline.say(f"Self-care: {stage.web_url}/ with the claim code {claim_code}")
+    for one in sign_ins:
+        timeline.say(
+            f"Console: {stage.web_url}/console as {one['login']}, password {one['password']}, "
+            f"authenticator {one['authenticator']}"
+        )
+    console = {"url": f"{stage.web_url}/console", "sign_ins": sign_ins}
+    return {"console": console, "claim_code": claim_code}
 
 
 def _explain(error: Exception, place: Place) -> Failure:

@@ -36,6 +36,7 @@ _SETTINGS = {
     "margin": 8,
     "legend_at_bottom": True,
     "truncate_label": -1,
+    "x_title": " ",  # room between the labels and the legend
     "css": ["file://style.css", "file://graph.css", f"inline:{_GUIDES}"],
     "legend_box_size": 12,
     "show_y_guides": True,
