@@ -211,7 +211,7 @@ def test_a_version_and_a_file_are_rehearsed_in_a_database_that_is_thrown_away(of
     office.tell("draft", office.terminal.write("plan.toml", TEXT))
     before = office.ask("status")
     said = office.tell("rehearse", "1", "--accounts", "3").splitlines()
-    assert said[0].startswith("seed 1: 3 accounts, 3 stages until 2022-")
+    assert said[0].startswith("seed 1: 3 accounts, ")
     assert said[-1] == "all went by the plan"
     rehearsed = office.ask("rehearse", "plan.toml", "--accounts", "3", "--seed", "2", "--seeds", "2")
     assert [(one["seed"], one["findings"]) for one in rehearsed["rehearsals"]] == [(2, []), (3, [])]
