@@ -36,7 +36,7 @@ def test_contact_details_are_purged_the_backups_ended_and_that_is_certified(term
         desk.tell("hold", "lift", hold, "--actor", actor)
 
     run = desk.ask("purge", "run", "contacts")
-    assert (run["rows"], run["keys"]) == (1, 1)
+    assert (run["rows"], run["keys"]) == (1, 2)
     rest = ("purge", "certificate", str(run["run"]), "--file", "certificate.json")
     assert "onecard purge renew" in desk.fail(*rest)
     assert not (terminal.directory / "certificate.json").exists()

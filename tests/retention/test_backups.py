@@ -14,6 +14,7 @@ from onecard.database.pool import Connection, Database, open_pool
 from onecard.retention.model import DataClass
 from onecard.sealing.body_keys import BodyKeys
 from onecard.sealing.keys import KeyDestroyed
+from onecard.sealing.lookup_key import find_lookup_key
 from retention.office import AFTER, Office
 
 Restore = Callable[[Path], Awaitable[Connection]]
@@ -79,6 +80,9 @@ async def test_a_restored_backup_cannot_read_what_was_purged(
     for card in (gone, stays):  # the whole backup is cut off, and a fresh one is due
         with pytest.raises(KeyDestroyed):
             await office.contact(card, restored)
+    assert await restored.fetchval("SELECT count(*) FROM subscriber_name") > 0
+    with pytest.raises(KeyDestroyed):  # nor can anybody test whom it holds
+        await find_lookup_key(restored, office.master)
     wrapped = await restored.fetchval("SELECT wrapped FROM body_key")
     with pytest.raises(KeyDestroyed):
         office.master.unwrap(wrapped, b"body_key:" + shop.AT.date().isoformat().encode())

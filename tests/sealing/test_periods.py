@@ -21,7 +21,7 @@ from onecard.sealing.renewal import (
     begin_renewal,
     end_renewal,
     find_renewal_after,
-    rewrap_body_keys,
+    rewrap_other_keys,
     rewrap_subscriber_keys,
 )
 from onecard.sealing.subscriber_keys import create_subscriber_key, get_subscriber_key
@@ -135,7 +135,7 @@ async def move_all(borrowed: Connection, master: MasterKey, begun: Renewal) -> N
     after: int | None = 0
     while after is not None:
         after = await rewrap_subscriber_keys(borrowed, master, begun.period, PART, after=after)
-    await rewrap_body_keys(borrowed, master, begun.period)
+    await rewrap_other_keys(borrowed, master, begun.period)
 
 
 async def test_renewal_moves_every_key_and_cuts_off_every_earlier_copy(

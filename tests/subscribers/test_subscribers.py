@@ -8,6 +8,7 @@ from onecard.audit import list_records
 from onecard.database.pool import Connection, Database, transaction
 from onecard.legal_holds.actions import add_hold
 from onecard.sealing.keys import KeyDestroyed, SealBroken
+from onecard.sealing.lookup_key import destroy_unused_lookup_key, find_lookup_key
 from onecard.sealing.subscriber_keys import get_subscriber_key
 from onecard.subscribers import store
 from onecard.subscribers.actions import (
@@ -226,3 +227,21 @@ async def test_names_are_looked_up_by_an_index_however_many_there_are(database: 
         plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {store.FIND_BY_NAME}", bytes(8), [], 50)
         assert "Seq Scan on subscriber_name" not in str(plan)
         assert '"Index Name": "subscriber_name_pkey"' in str(plan)
+
+
+async def test_names_are_looked_up_by_a_key_that_ends_with_the_last_of_them(database: Database) -> None:
+    async with transaction(database.pool) as connection:
+        await open_shop(connection)
+        assert await find_lookup_key(connection, MASTER) is None
+        subscriber = await create(connection)
+        key = await find_lookup_key(connection, MASTER)
+        assert not await destroy_unused_lookup_key(connection)
+        await erase_subscriber(connection, AT, actor=STAFF, part=subscriber.part, subscriber_id=subscriber.id)
+        assert await find_lookup_key(connection, MASTER) == key
+        assert await destroy_unused_lookup_key(connection)
+        found = await find_by_name(connection, AT, actor=STAFF, master=MASTER, name=WANG.name)
+        assert found == ()
+        again = await create(connection)
+        assert await find_lookup_key(connection, MASTER) not in (None, key)
+        found = await find_by_name(connection, AT, actor=STAFF, master=MASTER, name=WANG.name)
+    assert found == ((again.part, again.id),)

@@ -28,6 +28,7 @@ from onecard.retention.model import (
 from onecard.retention.rules import decide_certificate, decide_run, write_certificate
 from onecard.sealing import renewal
 from onecard.sealing.keys import MasterKey
+from onecard.sealing.lookup_key import destroy_unused_lookup_key
 from onecard.sealing.periods import PeriodKeys
 from onecard.sealing.renewal import Renewal, find_first_end, find_renewal_after, list_parts
 from onecard.sealing.subscriber_keys import (
@@ -82,6 +83,8 @@ async def purge_batch(
 async def end_purge(connection: Connection, at: datetime, *, actor: str, run: PurgeRun) -> PurgeRun:
     """Write down that nothing is left that the run could destroy."""
     async with connection.transaction():
+        if run.data_class is DataClass.CONTACTS and await destroy_unused_lookup_key(connection):
+            await store.add_to_run(connection, run.id, Batch(rows=0, keys=1))
         await store.end_run(connection, run.id, at)
         ended = await store.find_run(connection, run.id)
         assert ended is not None
@@ -186,7 +189,7 @@ async def end_renewal(
     begun: Renewal,
 ) -> Renewal | PurgeRefusal:
     """Destroy the keys of the former periods, when every data key has moved."""
-    await renewal.rewrap_body_keys(connection, master, begun.period)
+    await renewal.rewrap_other_keys(connection, master, begun.period)
     async with connection.transaction():
         if await is_held(connection):
             return PurgeRefusal.LEGAL_HOLD

@@ -108,11 +108,11 @@ class MasterKey:
 
     def unwrap(self, wrapped: bytes, bound_to: bytes) -> SealingKey:
         """Open a wrapped data key; raises `WrongMasterKey`, and `KeyDestroyed` when that of its period is gone."""
-        return SealingKey(self._unwrap(wrapped, bound_to))
+        return SealingKey(self.open_wrapped(wrapped, bound_to))
 
     def rewrap(self, wrapped: bytes, bound_to: bytes, period: int) -> bytes:
         """The same data key, wrapped by the key of another period; raises as `unwrap` does."""
-        return self._wrap(self._unwrap(wrapped, bound_to), bound_to, period)
+        return self._wrap(self.open_wrapped(wrapped, bound_to), bound_to, period)
 
     def _wrap(self, key: bytes, bound_to: bytes, period: int | None) -> bytes:
         inner = self._key.seal(key, bound_to)
@@ -121,7 +121,8 @@ class MasterKey:
         number = period.to_bytes(_PERIOD_BYTES, "big")
         return WRAPPED_IN_PERIOD + number + self._get_period(period).seal(inner, number + bound_to)
 
-    def _unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
+    def open_wrapped(self, wrapped: bytes, bound_to: bytes) -> bytes:
+        """The bytes of a wrapped key, of which hashes are made; raises as `unwrap` does."""
         try:
             return self._key.open(self._take_out(wrapped, bound_to), bound_to)
         except SealBroken:

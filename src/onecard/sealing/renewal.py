@@ -13,7 +13,7 @@ from datetime import datetime
 import asyncpg
 
 from onecard.database.pool import Connection
-from onecard.sealing import body_keys, subscriber_keys
+from onecard.sealing import body_keys, lookup_key, subscriber_keys
 from onecard.sealing.keys import WRAPPED_IN_PERIOD, MasterKey
 from onecard.sealing.periods import PeriodKeys
 from onecard.sealing.turns import TAKE_TURN, find_present_period
@@ -36,10 +36,14 @@ SAVE_OF_SUBSCRIBERS = """
 UPDATE subscriber_key k SET wrapped = fresh.wrapped FROM unnest($2::bigint[], $3::bytea[]) AS fresh(id, wrapped)
 WHERE k.part = $1 AND k.subscriber_id = fresh.id"""
 LIST_DAYS = "SELECT day, wrapped FROM body_key ORDER BY day FOR UPDATE"
+LOCK_LOOKUP = "SELECT wrapped FROM lookup_key FOR UPDATE"
+SAVE_LOOKUP = "UPDATE lookup_key SET wrapped = $1"
 SAVE_DAY = "UPDATE body_key SET wrapped = $2 WHERE day = $1"
 COUNT_OTHERS_OF_SUBSCRIBERS = """
 SELECT count(*) FROM subscriber_key WHERE part = $1 AND substring(wrapped FROM 1 FOR 5) <> $2"""
-COUNT_OTHERS_OF_DAYS = "SELECT count(*) FROM body_key WHERE substring(wrapped FROM 1 FOR 5) <> $1"
+COUNT_OTHERS = """
+SELECT (SELECT count(*) FROM body_key WHERE substring(wrapped FROM 1 FOR 5) <> $1)
+     + (SELECT count(*) FROM lookup_key WHERE substring(wrapped FROM 1 FOR 5) <> $1)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,13 @@ async def rewrap_subscriber_keys(
     return rows[-1]["id"] if rows else None
 
 
-async def rewrap_body_keys(connection: Connection, master: MasterKey, period: int) -> None:
-    """Move the keys of all days: they are few. One transaction."""
+async def rewrap_other_keys(connection: Connection, master: MasterKey, period: int) -> None:
+    """Move the keys of all days, which are few, and that of look-ups. One transaction."""
     async with connection.transaction():
+        wrapped = await connection.fetchval(LOCK_LOOKUP)
+        if wrapped is not None:
+            fresh = master.rewrap(wrapped, lookup_key.BOUND_TO, period)
+            await connection.execute(SAVE_LOOKUP, fresh)
         for row in await connection.fetch(LIST_DAYS):
             fresh = master.rewrap(row["wrapped"], body_keys.bound_to(row["day"]), period)
             await connection.execute(SAVE_DAY, row["day"], fresh)
@@ -121,7 +129,7 @@ async def end_renewal(connection: Connection, periods: PeriodKeys, renewal: Rene
 
 async def _count_others(connection: Connection, period: int) -> int:
     begins = WRAPPED_IN_PERIOD + period.to_bytes(4, "big")
-    count: int = await connection.fetchval(COUNT_OTHERS_OF_DAYS, begins)
+    count: int = await connection.fetchval(COUNT_OTHERS, begins)
     for part in await list_parts(connection):
         count += await connection.fetchval(COUNT_OTHERS_OF_SUBSCRIBERS, part, begins)
     return count

@@ -12,6 +12,7 @@ from onecard import audit, ledger
 from onecard.database.pool import Connection
 from onecard.legal_holds.store import is_held
 from onecard.sealing.keys import MasterKey
+from onecard.sealing.lookup_key import find_lookup_key, get_or_create_lookup_key
 from onecard.sealing.subscriber_keys import (
     create_subscriber_key,
     destroy_subscriber_key,
@@ -23,9 +24,6 @@ from onecard.subscribers.model import Contact, Subscriber, SubscriberRefusal
 from onecard.subscribers.rules import hash_name
 from onecard.values.language import Language
 from onecard.values.money import Currency
-
-NAMES_PURPOSE = b"names"
-"""What the key is derived for that hashes the words of names."""
 
 
 async def create_subscriber(
@@ -47,7 +45,7 @@ async def create_subscriber(
         key = await create_subscriber_key(connection, master, part, subscriber_id)
         sealed = key.seal(msgspec.json.encode(contact), _bound_to(part, subscriber_id))
         await store.insert_subscriber(connection, subscriber, sealed)
-        await store.insert_name(connection, part, subscriber_id, _hash_name(master, contact.name))
+        await _keep_name(connection, master, part, subscriber_id, contact.name)
         await _record(connection, at, actor, "create_subscriber", subscriber)
     return subscriber
 
@@ -86,7 +84,8 @@ async def find_by_name(
 
     Whether somebody is a subscriber is personal as well: who looked is written down, though not for whom.
     """
-    words = _hash_name(master, name)
+    key = await find_lookup_key(connection, master)
+    words = frozenset() if key is None else hash_name(key, name)
     found = await store.find_by_name(connection, words, most) if words else ()
     await audit.record(
         connection,
@@ -148,7 +147,7 @@ async def change_contact(
         sealed = key.seal(msgspec.json.encode(contact), _bound_to(part, subscriber_id))
         await store.update_sealed_contact(connection, part, subscriber_id, sealed)
         await store.delete_name(connection, part, subscriber_id)
-        await store.insert_name(connection, part, subscriber_id, _hash_name(master, contact.name))
+        await _keep_name(connection, master, part, subscriber_id, contact.name)
         await _record(connection, at, actor, "change_contact", subscriber)
     return subscriber
 
@@ -199,8 +198,12 @@ async def _record(
     await audit.record(connection, at, actor=actor, action=action, subject=subject, detail=detail)
 
 
-def _hash_name(master: MasterKey, name: str) -> frozenset[bytes]:
-    return hash_name(master.derive(NAMES_PURPOSE), name)
+async def _keep_name(
+    connection: Connection, master: MasterKey, part: int, subscriber_id: int, name: str
+) -> None:
+    """Keep what a name is looked up by."""
+    key = await get_or_create_lookup_key(connection, master)
+    await store.insert_name(connection, part, subscriber_id, hash_name(key, name))
 
 
 def _bound_to(part: int, subscriber_id: int) -> bytes:

@@ -37,3 +37,9 @@ CREATE TABLE key_renewal (
     ended_at timestamptz,
     destroyed jsonb NOT NULL        -- the former periods, and the SHA-256 of their keys
 );
+
+-- The key of the hashes in subscriber_name, wrapped as all data keys are. It goes when nobody's name is kept any more.
+CREATE TABLE lookup_key (
+    id boolean PRIMARY KEY DEFAULT true CHECK (id),
+    wrapped bytea NOT NULL
+);
