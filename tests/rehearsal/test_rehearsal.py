@@ -70,7 +70,6 @@ async def test_the_same_seed_tells_the_same_story(pool: Pool, empty_database: Da
 
 async def test_every_stage_that_comes_is_visited(pool: Pool) -> None:
     played = await play(pool, 1)
-    assert [name for _, name in played.boundaries][:1] == [FILE.plan.stages[0].name]
     names = {name for _, name in played.boundaries if not name.startswith("cut by the host")}
     assert names == {stage.name for stage in FILE.plan.stages}
 
