@@ -147,3 +147,10 @@ def test_a_password_is_read_from_a_file_or_the_environment_and_missed_by_its_nam
         passwords(load_config(tmp_path / "onecard.toml"), {})
     secret.write_text("word\n", encoding="utf-8")
     assert passwords(load_config(tmp_path / "onecard.toml"), {}) == {"host": "word"}
+
+
+def test_words_of_notices_that_are_not_whole_are_named(tmp_path: Path) -> None:
+    (tmp_path / "fr.po").write_text('msgid "stops.voice"\nmsgstr "{appels}"\n', encoding="utf-8")
+    wording = f'[notices]\nwording = "{tmp_path}"\n[operator]'
+    problems = problems_of(tmp_path, ("[operator]", wording))
+    assert problems == ["notices.wording: stops.voice in fr: the placeholder {appels} is not known here"]

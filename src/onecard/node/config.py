@@ -26,6 +26,7 @@ from onecard.switching.model import LinkRole, Route
 from onecard.values.hours import BadHours, parse_hours
 from onecard.values.money import BadMoney, Currency, Money, parse_currency, parse_micros
 from onecard.values.phone import BadNumber, Country, parse_country
+from onecard.values.table import BadTable
 from onecard.winddown.notices.model import Channel, PostRules
 
 SLOT_MOST = 9
@@ -339,6 +340,10 @@ class Notices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An e-mail that no server took for so long did not reach them."""
 
     @property
+    def wording_directory(self) -> Path | None:
+        return Path(self.wording) if self.wording else None
+
+    @property
     def rules(self) -> PostRules:
         return PostRules(
             tuple(self.channels),
@@ -572,6 +577,8 @@ def _check_notices(config: Config) -> Iterator[str]:
         parse_hours(notices.awake)
     except BadHours as error:
         yield f"notices.awake: {error}"
+    if notices.wording_directory is not None:
+        yield from _check_wording(notices.wording_directory)
     if not notices.channels or len(set(notices.channels)) < len(notices.channels):
         yield "notices.channels: must name at least one channel, and each once"
     if min(notices.texts_a_second, notices.emails_a_second, notices.receipt_hours, notices.mail_hours) < 1:
@@ -584,6 +591,17 @@ def _check_notices(config: Config) -> Iterator[str]:
             yield f"{place}: {address!r} is not an e-mail address"
     if notices.regulator and config.mail is None:
         yield "notices.regulator: needs a mail server in [mail]"
+
+
+def _check_wording(directory: Path) -> Iterator[str]:
+    from onecard.winddown.notices.catalogue import (
+        load_catalogue,  # takes a while, and few have words of their own
+    )
+
+    try:
+        load_catalogue(directory)
+    except BadTable as bad:
+        yield from (f"notices.wording: {problem}" for problem in bad.problems)
 
 
 def _check_names(links: list[Link]) -> Iterator[str]:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import structlog
 
@@ -350,7 +349,7 @@ class NoticePost:
 
 def load_wording(config: Notices) -> Catalogue:
     """The words of notices, as the operator has them; raises `BadTable`."""
-    return load_catalogue(Path(config.wording) if config.wording else None)
+    return load_catalogue(config.wording_directory)
 
 
 def _write_email(recipient: Recipient, words: Words, address: str) -> Email:

@@ -60,6 +60,7 @@ def make_site(
             service_code=operator.service_code,
             limits=operator.line_limits,
             phone=config.notices.phone,
+            wording=config.notices.wording_directory,
         ),
         roles={link.name: link.role for link in config.links},
         url=web.address,

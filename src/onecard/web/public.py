@@ -16,6 +16,7 @@ from onecard.web.language import find_language
 from onecard.web.layout import Page
 from onecard.web.sessions import SessionKind
 from onecard.web.site import Site
+from onecard.winddown.notices.catalogue import load_catalogue
 from onecard.winddown.notices.model import Sender
 from onecard.winddown.notices.statement import StatementPage, statement
 
@@ -58,7 +59,8 @@ def find_statement(site: Site, language: Language) -> StatementPage | None:
     if file is None:
         return None
     sender = Sender(site.operator.name, f"{site.url}/notice", site.operator.phone)
-    return statement(file.plan, file.stays, language, sender=sender)
+    catalogue = load_catalogue(site.operator.wording)
+    return statement(file.plan, file.stays, language, sender=sender, catalogue=catalogue)
 
 
 @get("/status")

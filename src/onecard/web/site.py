@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,8 @@ class OperatorFacts:
     limits: LineLimits
     phone: str | None = None
     """Of customer care, as people dial it."""
+    wording: Path | None = None
+    """The operator's own words of notices, where it has some."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def find_ending(site: Site, language: Language, at: datetime) -> Ending | None:
     file, page = site.plan_in_force(), find_statement(site, language)
     if file is None or page is None:
         return None
-    voice = Voice(load_catalogue(), language, file.plan.time_zone)
+    voice = Voice(load_catalogue(site.operator.wording), language, file.plan.time_zone)
     dated = [one for one in date_stages(file.plan, file.stays) if voice.describe(one.stage)]
     following = next((one for one in dated if one.instant and one.instant > at), None)
     instant = following.instant if following else None
@@ -53,7 +53,7 @@ def find_ending(site: Site, language: Language, at: datetime) -> Ending | None:
 
 def say_stopped(language: Language, capability: Capability, site: Site) -> str:
     """That one thing has stopped, in the words of the notices."""
-    voice = Voice(load_catalogue(), language, site.operator.zone)
+    voice = Voice(load_catalogue(site.operator.wording), language, site.operator.zone)
     return voice.say("stops", list=voice.name([capability]))
 
 
