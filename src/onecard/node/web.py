@@ -23,7 +23,7 @@ from onecard.web import public
 from onecard.web.app import make_web
 from onecard.web.console.rooms import make_console
 from onecard.web.selfcare.routes import ROUTES as SELFCARE
-from onecard.web.site import OperatorFacts, Site
+from onecard.web.site import OperatorFacts, PayoutTerms, Site
 from onecard.winddown.gatekeeper import Gatekeeper
 
 
@@ -39,7 +39,7 @@ def make_site(
     directory: Directory,
 ) -> Site:
     """What pages are made from, of the parts of a node."""
-    operator = config.operator
+    operator, payouts = config.operator, config.payouts
     return Site(
         pool=pool,
         parts=tuple(parts),
@@ -48,7 +48,7 @@ def make_site(
         gates_at=gatekeeper.at,
         plan_in_force=lambda: gatekeeper.in_force,
         port_terms=partial(load_port_terms, config=config),
-        payee_cooling_off=config.payouts.cooling_off,
+        payee_cooling_off=payouts.cooling_off,
         tariff=lambda: acceptor.setting.tariff,
         tell=acceptor.tell,
         forget_card=directory.forget,
@@ -64,6 +64,11 @@ def make_site(
         ),
         roles={link.name: link.role for link in config.links},
         url=web.address,
+        payouts=PayoutTerms(
+            debtor=payouts.paid_from.debtor if payouts.paid_from else None,
+            amount_most_micros=payouts.limit(operator.money).micros,
+            payments_most=payouts.run_most,
+        ),
         proxies=tuple(ip_network(network) for network in web.proxies),
     )
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from onecard.catalogue.model import Tariff
 from onecard.database.pool import Connection, Pool
 from onecard.lines.model import LineLimits
+from onecard.payments.bank.model import Debtor
 from onecard.portability.model import PortTerms
 from onecard.sealing.keys import MasterKey
 from onecard.switching.model import CardEntry, LinkRole, TextRefusal
@@ -43,6 +44,17 @@ class OperatorFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class PayoutTerms:
+    """From which account runs are paid, and how large one may be."""
+
+    debtor: Debtor | None = None
+    """None: the configuration names no account, and no run can be released."""
+    amount_most_micros: int = 1_000_000_000_000
+    """Of all payments of a run together, whatever their currency."""
+    payments_most: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One node's web: the database, the time, the gates, and how to reach a subscriber."""
 
@@ -64,6 +76,7 @@ class Site:
     """Of the links, by name."""
     url: str
     """By which browsers reach it, without a slash at the end."""
+    payouts: PayoutTerms = PayoutTerms()
     proxies: Sequence[IPv4Network | IPv6Network] = ()
     """Who may say, by X-Forwarded-For, on whose behalf a request is made."""
 

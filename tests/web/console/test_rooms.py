@@ -18,13 +18,17 @@ from onecard.ledger import find_account, top_up
 from onecard.lines.actions import apply_for_line
 from onecard.lines.model import Application, LineLimits
 from onecard.lines.store import list_lines
+from onecard.payments.bank.model import Debtor
+from onecard.payments.payees import parse_canadian_account
 from onecard.staff.model import Role
 from onecard.values.gate import NO_ORDER, Capability, Closed, Gates
 from onecard.values.money import Money
+from onecard.web.site import PayoutTerms
 from web.console.clerk import Clerk, at_console, strip_tags, text_of
 from web.pages import make_site
 
 ZONE_NAME = "America/Vancouver"
+DEBTOR = Debtor("Maple Bridge", parse_canadian_account("003-00001-7654321"))
 RATES = "usage,line_country,prefix,price,per\ntext,CA,+1,0.05,segment\ntext,CN,*,0.12,segment\n"
 
 
@@ -296,10 +300,19 @@ async def test_a_refund_takes_two_people_however_many_roles_one_has(database: Da
             shown = await alice.send("/console/refunds/1/payee", reason="call back")
             assert "Wang Fang" in shown.text
             assert "is approved" in await alice.do("/console/refunds/1/approve")
+            limit = str(site.payouts.amount_most_micros // 10**6 + 1)
+            too_much = await alice.do(
+                "/console/payouts", currency="CAD", limit=limit, on="2026-03-11", route="bank"
+            )
+            assert "within the limit of a run" in too_much
             made = await alice.do(
                 "/console/payouts", currency="CAD", limit="100", on="2026-03-11", route="bank"
             )
             assert "1 payments, 12.50 CAD" in made
+            assert "does not name the account" in await alice.do("/console/payouts/1/release")
+            object.__setattr__(site, "payouts", PayoutTerms(DEBTOR))
+            assert "another person than" in await alice.do("/console/payouts/1/release")
+            assert "is released" in await bob.do("/console/payouts/1/release")
             assert "is withdrawn" in await alice.do("/console/payouts/1/withdraw")
         assert "moved on" in await bob.do("/console/refunds/1/verify", how="again")
     async with connection(database.pool) as borrowed:

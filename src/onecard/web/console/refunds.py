@@ -61,6 +61,7 @@ PAYOUTS = "/console/payouts"
 KEEP = timedelta(seconds=10)
 REASON_LENGTH_MOST = 200
 RUNS_SHOWN_MOST = 50
+BAD_RUN = "Give a currency such as CAD, a day that has not passed, and an amount within the limit of a run."
 
 GivenTally: TypeAlias = NamedDependency[SkipValidation[Lately[tuple[Tally, ...]]]]
 
@@ -134,6 +135,32 @@ async def show_payee(desk: GivenDesk, refund_id: FromPath[int], form: GivenForm)
         if isinstance(payee, RefundRefusal):
             return desk.refused(_path(refund_id), payee)
         return await _show(desk, borrowed, refund, payee)
+
+
+@post(REFUNDS + "/{refund_id:int}/payee/change", opt=needs(Permission.REQUEST_REFUNDS))
+async def change_payee(desk: GivenDesk, refund_id: FromPath[int], form: GivenForm) -> Page:
+    """Name who is paid; another than the first waits, and the subscriber is told."""
+    try:
+        payee = _read_payee(form)
+    except BadPayee as bad:
+        return desk.refused(_path(refund_id), f"The payee cannot be used: {bad}.")
+    if payee is None:
+        return desk.refused(_path(refund_id), RefundRefusal.NO_PAYEE)
+    async with desk.connection() as borrowed:
+        refund = await _get_refund(borrowed, refund_id)
+        changed = await actions.change_payee(
+            borrowed,
+            desk.at,
+            actor=desk.actor,
+            master=desk.site.master,
+            part=refund.part,
+            refund_id=refund_id,
+            payee=payee,
+            cooling_off=desk.site.payee_cooling_off,
+        )
+    if isinstance(changed, RefundRefusal):
+        return desk.refused(_path(refund_id), changed)
+    return desk.done(_path(refund_id), f"Refund {refund_id} is paid to {changed.payee_shown}.")
 
 
 @post(REFUNDS + "/{refund_id:int}/verify", opt=needs(Permission.REQUEST_REFUNDS))
@@ -258,9 +285,7 @@ async def make_run(desk: GivenDesk, form: GivenForm, tally: GivenTally) -> Page:
     """Collect approved refunds into a run, for a second person to release."""
     wish = _read_run(desk, form)
     if wish is None:
-        return desk.refused(
-            PAYOUTS, "Give a currency such as CAD, a day, and an amount above which it does not go."
-        )
+        return desk.refused(PAYOUTS, BAD_RUN)
     async with desk.connection() as borrowed:
         run = await payouts.make_payout_run(borrowed, desk.at, actor=desk.actor, **wish)
     if not isinstance(run, PayoutRun):
@@ -278,9 +303,33 @@ def _read_run(desk: Desk, form: Form) -> dict[str, Any] | None:
     except (BadMoney, ValueError):
         return None
     today = desk.at.astimezone(desk.site.operator.zone).date()
-    if execution_on < today:
+    terms = desk.site.payouts
+    if execution_on < today or limit.micros > terms.amount_most_micros:
         return None
-    return {"currency": currency, "limit": limit, "execution_on": execution_on, "route": route}
+    return {
+        "currency": currency,
+        "limit": limit,
+        "execution_on": execution_on,
+        "route": route,
+        "most": terms.payments_most,
+    }
+
+
+@post(PAYOUTS + "/{run_id:int}/release", opt=needs(Permission.RUN_PAYOUTS))
+async def release_run(desk: GivenDesk, run_id: FromPath[int]) -> Page:
+    """Another than who made a run agrees that it is paid; its file is then written at the command line."""
+    debtor = desk.site.payouts.debtor
+    if debtor is None:
+        return desk.refused(
+            PAYOUTS, "The configuration does not name the account that refunds are paid from."
+        )
+    async with desk.connection() as borrowed:
+        run = await payouts.release_run(
+            borrowed, desk.at, actor=desk.actor, run_id=min(run_id, ID_HIGHEST), debtor=debtor
+        )
+    if not isinstance(run, PayoutRun):
+        return desk.refused(PAYOUTS, run)
+    return desk.done(f"{PAYOUTS}/{run.id}", f"Run {run.id} is released.")
 
 
 @post(PAYOUTS + "/{run_id:int}/withdraw", opt=needs(Permission.RUN_PAYOUTS))
@@ -313,6 +362,7 @@ ROUTES = (
     show_refunds,
     show_refund,
     show_payee,
+    change_payee,
     verify,
     approve,
     reject,
@@ -322,6 +372,7 @@ ROUTES = (
     show_payouts,
     show_run,
     make_run,
+    release_run,
     withdraw_run,
     resolve_line,
 )
