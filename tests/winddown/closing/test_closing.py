@@ -129,9 +129,7 @@ async def test_balances_are_recorded_once_however_often_and_by_however_many(end:
     assert [one.action for one in records].count("take_snapshot") == 1
 
 
-async def test_a_snapshot_that_was_interrupted_goes_on_where_it_was(
-    end: End, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_snapshot_that_was_interrupted_goes_on_where_it_was(end: End) -> None:
     await end.order()
     for _ in range(4):
         await end.earn(10_000_000)
@@ -148,7 +146,7 @@ async def test_a_snapshot_that_was_interrupted_goes_on_where_it_was(
         await take_snapshot(
             end.borrowed, end.clock.now(), actor=ALICE, gates=gates, zone=TORONTO, told=stop_half_way
         )
-    assert await end.borrowed.fetchval("SELECT count(*) FROM closing_part") == 2
+    assert await end.borrowed.fetchval("SELECT count(done_at) FROM closing_part") == 2
     found = await store.find_snapshot(end.borrowed)
     assert found is not None
     assert found.completed_at is None
@@ -175,6 +173,19 @@ async def test_what_was_not_used_of_a_plan_is_cash_again_to_the_microsecond(end:
     available, _ = await end.balance(card)
     assert available == 26_000_000 + expected
     await end.proved()
+
+
+async def test_what_was_not_used_is_given_back_once_though_it_was_interrupted(end: End) -> None:
+    await end.order()
+    card = await end.earn(30_000_000)
+    await Months(end.database, card, end.clock, tariff_of(*PLANS)).subscribe("Small")
+    end.clock.move_to(GATE + DAY)
+    for _ in range(3):
+        assert isinstance(await end.snapshot(), Snapshot)
+        # as if it had been killed just before it could note that the part is done
+        await end.borrowed.execute("UPDATE closing_part SET done_at = NULL WHERE part = $1", card.part)
+    given_back = (await end.totals())[V.UNUSED_PLAN_VALUE][2]
+    assert await end.balance(card) == (26_000_000 + given_back, 0)
 
 
 async def residues(end: End) -> None:

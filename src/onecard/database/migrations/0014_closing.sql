@@ -19,7 +19,8 @@ CREATE TABLE closing_snapshot (
 CREATE TABLE closing_part (
     part integer PRIMARY KEY,
     rows bigint NOT NULL,
-    done_at timestamptz NOT NULL
+    recorded_at timestamptz NOT NULL,
+    done_at timestamptz               -- what was not used of plans is given back, too
 );
 
 -- What was of value to a subscriber at that instant, one row an account and kind, and how much of it is paid back.

@@ -18,7 +18,7 @@ import msgspec
 from onecard import audit, ledger
 from onecard.charging.periods import Subscription
 from onecard.database.pool import Connection
-from onecard.ledger import EntryKind, Posted, Posting
+from onecard.ledger import EntryKind, Posting
 from onecard.portability.returns import account_for_numbers
 from onecard.sealing.keys import MasterKey
 from onecard.sealing.signing import SigningKey, sign_document
@@ -109,16 +109,22 @@ def _find_opening(file: PlanFile, at: datetime) -> datetime:
 
 
 async def _take_part(connection: Connection, at: datetime, part: int, zone: ZoneInfo) -> None:
+    """Record a part, and then give back: in pages, so that nobody waits long for their turn at the ledger."""
+    if await store.is_part_done(connection, part):
+        return
     async with connection.transaction():
         snapshot = await store.lock_snapshot(connection)
-        if await store.is_part_done(connection, part):
-            return
-        rows = await store.insert_balances(connection, part, snapshot)
-        policy = snapshot.policies.get(ValueKind.UNUSED_PLAN_VALUE, RefundPolicy.PRO_RATA)
         fees = await _list_fees(connection, part, snapshot.as_of, zone)
-        rows += await _record_plan_values(connection, part, snapshot, policy, fees)
-        await store.insert_part(connection, part, rows, at)
-        await _give_back(connection, at, part, snapshot, policy, fees)
+        if not await store.is_part_recorded(connection, part):
+            rows = await store.insert_balances(connection, part, snapshot)
+            rows += await _record_plan_values(connection, part, snapshot, fees)
+            await store.insert_part(connection, part, rows, at)
+    await _give_back(connection, at, part, snapshot, fees)
+    await store.finish_part(connection, part, at)
+
+
+def _get_plan_policy(snapshot: Snapshot) -> RefundPolicy:
+    return snapshot.policies.get(ValueKind.UNUSED_PLAN_VALUE, RefundPolicy.PRO_RATA)
 
 
 async def _list_fees(connection: Connection, part: int, as_of: datetime, zone: ZoneInfo) -> list[PaidFee]:
@@ -152,8 +158,9 @@ def _name_fee(subscription: Subscription, as_of: datetime, zone: ZoneInfo) -> An
 
 
 async def _record_plan_values(
-    connection: Connection, part: int, snapshot: Snapshot, policy: RefundPolicy, fees: list[PaidFee]
+    connection: Connection, part: int, snapshot: Snapshot, fees: list[PaidFee]
 ) -> int:
+    policy = _get_plan_policy(snapshot)
     values: defaultdict[tuple[int, Currency], int] = defaultdict(int)
     for fee in fees:
         values[fee.account_id, fee.currency] += price_unused(fee, snapshot.as_of, policy)
@@ -162,14 +169,10 @@ async def _record_plan_values(
 
 
 async def _give_back(
-    connection: Connection,
-    at: datetime,
-    part: int,
-    snapshot: Snapshot,
-    policy: RefundPolicy,
-    fees: list[PaidFee],
+    connection: Connection, at: datetime, part: int, snapshot: Snapshot, fees: list[PaidFee]
 ) -> None:
-    """What was not used of plans is cash again, once for each period."""
+    """What was not used of plans is cash again, once for each period however often this is done."""
+    policy = _get_plan_policy(snapshot)
     postings = [
         Posting(
             part,
@@ -183,10 +186,9 @@ async def _give_back(
         if (micros := decide_owed(price_unused(fee, snapshot.as_of, policy), policy))
     ]
     for first in range(0, len(postings), PAGE):
-        posted = await ledger.post_all(connection, postings[first : first + PAGE], at)
-        assert all(one is Posted.POSTED for one in posted), (
-            posted
-        )  # the part is done once, and accounts are open
+        async with connection.transaction():
+            posted = await ledger.post_all(connection, postings[first : first + PAGE], at)
+        assert all(one.is_accepted for one in posted), posted  # nobody closes an account with a plan
 
 
 async def _complete(connection: Connection, at: datetime, actor: str) -> Snapshot:

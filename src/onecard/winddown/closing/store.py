@@ -29,8 +29,10 @@ ON CONFLICT DO NOTHING RETURNING as_of"""
 FIND_SNAPSHOT = "SELECT as_of, policies, begun_at, begun_by, completed_at FROM closing_snapshot"
 LOCK_SNAPSHOT = f"{FIND_SNAPSHOT} FOR UPDATE"
 COMPLETE_SNAPSHOT = "UPDATE closing_snapshot SET completed_at = $1"
-IS_PART_DONE = "SELECT EXISTS (SELECT FROM closing_part WHERE part = $1)"
-INSERT_PART = "INSERT INTO closing_part (part, rows, done_at) VALUES ($1, $2, $3)"
+IS_PART_RECORDED = "SELECT EXISTS (SELECT FROM closing_part WHERE part = $1)"
+IS_PART_DONE = "SELECT EXISTS (SELECT FROM closing_part WHERE part = $1 AND done_at IS NOT NULL)"
+INSERT_PART = "INSERT INTO closing_part (part, rows, recorded_at) VALUES ($1, $2, $3)"
+FINISH_PART = "UPDATE closing_part SET done_at = $2 WHERE part = $1 AND done_at IS NULL"
 # What an account had then is what it has now, without what was posted since. The price of a card is owed as long as
 # nobody has activated it, and is on a side account once its refund was requested.
 INSERT_BALANCES = """
@@ -197,6 +199,11 @@ async def lock_snapshot(connection: Connection) -> Snapshot:
     return _snapshot(row)
 
 
+async def is_part_recorded(connection: Connection, part: int) -> bool:
+    recorded: bool = await connection.fetchval(IS_PART_RECORDED, part)
+    return recorded
+
+
 async def is_part_done(connection: Connection, part: int) -> bool:
     done: bool = await connection.fetchval(IS_PART_DONE, part)
     return done
@@ -220,6 +227,10 @@ async def insert_plan_values(
 
 async def insert_part(connection: Connection, part: int, rows: int, at: datetime) -> None:
     await connection.execute(INSERT_PART, part, rows, at)
+
+
+async def finish_part(connection: Connection, part: int, at: datetime) -> None:
+    await connection.execute(FINISH_PART, part, at)
 
 
 async def insert_vouchers(connection: Connection, snapshot: Snapshot) -> None:
