@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 import shop
 from onecard.audit import list_records
 from onecard.cards.model import Card
-from onecard.database.pool import Database
+from onecard.database.pool import Database, transaction
 from onecard.legal_holds.actions import add_hold, lift_hold
 from onecard.legal_holds.model import LegalHold
+from onecard.legal_holds.store import is_held
 from onecard.payments.payees import open_payee
 from onecard.payments.refunds.actions import read_payee
 from onecard.payments.refunds.model import Approve, Refund, Reject, Verify
@@ -335,6 +337,23 @@ async def test_a_hold_that_comes_in_mid_run_stops_it_and_the_run_goes_on_when_it
     ended = await office.purge(DataClass.TRACES)
     assert (ended.id, ended.rows) == (run.id, 5)
     assert await store.list_runs(office.borrowed) == (ended,)
+
+
+async def test_who_destroys_does_not_wait_for_another_and_who_holds_waits_for_both(
+    office: Office, database: Database
+) -> None:
+    async with (
+        transaction(database.pool) as one,
+        transaction(database.pool) as other,
+    ):
+        assert not await is_held(one)
+        assert not await is_held(other)
+        adding = asyncio.ensure_future(hold(office))
+        done, _ = await asyncio.wait([adding], timeout=0.2)
+        assert not done
+    await adding
+    async with transaction(database.pool) as after:
+        assert await is_held(after)
 
 
 async def test_keys_are_not_renewed_under_a_legal_hold_or_without_a_spare_one(office: Office) -> None:

@@ -16,8 +16,9 @@ LOCK = f"{_HOLD} WHERE id = $1 FOR UPDATE"
 LIST = f"{_HOLD} ORDER BY id"
 ASK_TO_LIFT = "UPDATE legal_hold SET lift_asked_at = $2, lift_asked_by = $3 WHERE id = $1"
 LIFT = "UPDATE legal_hold SET lifted_at = $2, lifted_by = $3 WHERE id = $1"
-# A hold that is added waits for who destroys in batches, and the next batch finds it.
+# A hold that is added waits for all who destroy just now; those do not wait for each other. The next batch finds it.
 TAKE_TURN = "SELECT pg_advisory_xact_lock(hashtextextended('legal_hold', 0))"
+SHARE_TURN = "SELECT pg_advisory_xact_lock_shared(hashtextextended('legal_hold', 0))"
 IS_HELD = "SELECT EXISTS (SELECT FROM legal_hold WHERE lifted_at IS NULL)"
 
 
@@ -37,7 +38,7 @@ async def list_holds(connection: Connection) -> tuple[LegalHold, ...]:
 
 async def is_held(connection: Connection) -> bool:
     """Whether any is in force; until the caller's transaction ends none can be added."""
-    await connection.execute(TAKE_TURN)
+    await connection.execute(SHARE_TURN)
     held: bool = await connection.fetchval(IS_HELD)
     return held
 
