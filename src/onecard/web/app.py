@@ -22,6 +22,8 @@ from onecard.web.words import WORDS
 log = structlog.get_logger(__name__)
 
 BODY_OCTETS_MOST = 64 * 1024
+SESSION_FIRST = "session_first"
+"""What a route says whose large form is read only for who is signed in."""
 TOKEN_FIELD = "form_token"  # noqa: S105  # the name of a field
 SAFE_HEADERS = {
     "content-security-policy": (
@@ -44,6 +46,8 @@ def make_web(site: Site, rooms: Sequence[str], routes: Sequence[ControllerRouter
     async def begin(request: AnyRequest) -> None:
         request.state.visit = await begin_visit(site, request)
         if request.method not in ("GET", "HEAD"):
+            if SESSION_FIRST in request.route_handler.opt and request.state.visit.session is None:
+                raise PermissionDeniedException("session")
             await _check_form(site, request, request.state.visit)
 
     async def add_headers(message: Message, _: Scope) -> None:

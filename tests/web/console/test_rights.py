@@ -12,6 +12,7 @@ import shop
 from onecard.database.pool import Database, connection
 from onecard.staff.model import Permission, Role
 from onecard.staff.rules import PERMISSIONS
+from onecard.web.app import SESSION_FIRST
 from onecard.web.console.desk import PERMISSION, ROOMS
 from onecard.web.console.rooms import PUBLIC_ROUTES, ROUTES
 from web.console.clerk import Clerk, at_console
@@ -152,3 +153,19 @@ async def test_a_form_without_its_token_does_nothing(database: Database) -> None
         async with connection(database.pool) as borrowed:
             acts = await borrowed.fetch("SELECT action FROM audit WHERE actor = 'staff:bob' ORDER BY id")
     assert [row["action"] for row in acts] == ["enrol_staff", "sign_in"]
+
+
+async def test_a_strangers_file_is_not_even_read(database: Database) -> None:
+    uploads = {name_of(route) for route in ROUTES if SESSION_FIRST in route.opt}
+    assert uploads == {
+        "POST /console/stock/sims/import",
+        "POST /console/stock/numbers/import",
+        "POST /console/prices/check",
+        "POST /console/prices/import",
+        "POST /console/winddown/versions",
+    }
+    async with browse(make_site(database)) as browser:
+        large = b"x" * 1_000_000
+        for route in uploads:
+            answer = await browser.post(route.split()[1], files={"file": ("x.csv", large, "text/csv")})
+            assert answer.status_code == 403, route

@@ -393,6 +393,7 @@ async def test_the_overview_tells_what_is_owed_and_refreshes_a_part(clerk: Clerk
     chart = await clerk.browser.get("/console/charts/traffic.svg")
     assert chart.headers["content-type"].startswith("image/svg+xml")
     assert "<script" not in chart.text
+    assert "unsafe" not in chart.headers["content-security-policy"]
     assert "href" not in chart.text.replace("xmlns:xlink", "")
     assert "url(" not in chart.text
 

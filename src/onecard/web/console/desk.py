@@ -20,6 +20,7 @@ from onecard.staff.rules import may
 from onecard.staff.store import find_staff
 from onecard.values.gate import Closed, Gates
 from onecard.values.money import Money
+from onecard.web.app import SESSION_FIRST
 from onecard.web.console.sentences import say_closed, say_refusal
 from onecard.web.given import GivenLayout, GivenSite, GivenVisit
 from onecard.web.layout import Layout, Page
@@ -73,6 +74,11 @@ ROOMS = (
 def needs(permission: Permission | None) -> dict[str, Any]:
     """What a route declares: `opt=needs(...)`."""
     return {PERMISSION: permission}
+
+
+def needs_for_upload(permission: Permission) -> dict[str, Any]:
+    """What a route declares that takes a file: a stranger's is not even read."""
+    return {PERMISSION: permission, SESSION_FIRST: True}
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from onecard.switching.enquiry import read_use
 from onecard.values.money import BadMoney, Currency, parse_currency
 from onecard.values.phone import BadNumber
 from onecard.values.table import BadTable, Problem
-from onecard.web.console.desk import Desk, GivenDesk, needs
+from onecard.web.console.desk import Desk, GivenDesk, needs, needs_for_upload
 from onecard.web.console.lately import Lately
 from onecard.web.console.uploads import UPLOAD_OCTETS_MOST, read_upload, say_problems
 from onecard.web.forms import Form
@@ -175,7 +175,7 @@ def describe_changes(old: PriceList | None, new: PriceList) -> dict[str, Any]:
 @post(
     PRICES + "/check",
     status_code=200,
-    opt=needs(Permission.IMPORT_PRICES),
+    opt=needs_for_upload(Permission.IMPORT_PRICES),
     request_max_body_size=UPLOAD_OCTETS_MOST,
 )
 async def check_book(request: AnyRequest, desk: GivenDesk, tariff: GivenTariff, form: GivenForm) -> Page:
@@ -191,7 +191,11 @@ async def check_book(request: AnyRequest, desk: GivenDesk, tariff: GivenTariff, 
     return desk.page("check_book.html", new=prices, old=old, text=text, **describe_changes(old, prices))
 
 
-@post(PRICES + "/import", opt=needs(Permission.IMPORT_PRICES), request_max_body_size=UPLOAD_OCTETS_MOST)
+@post(
+    PRICES + "/import",
+    opt=needs_for_upload(Permission.IMPORT_PRICES),
+    request_max_body_size=UPLOAD_OCTETS_MOST,
+)
 async def take_book(desk: GivenDesk, tariff: GivenTariff, form: GivenForm) -> Page:
     """Import a book whose changes were looked at. It is never changed afterwards."""
     try:

@@ -18,7 +18,7 @@ from onecard.lines.model import NumberState
 from onecard.staff.model import Permission
 from onecard.values.table import BadTable
 from onecard.web.console import store
-from onecard.web.console.desk import Desk, GivenDesk, needs
+from onecard.web.console.desk import Desk, GivenDesk, needs, needs_for_upload
 from onecard.web.console.lately import Lately
 from onecard.web.console.tables import cut, read_wish
 from onecard.web.console.uploads import UPLOAD_OCTETS_MOST, read_upload, say_problems
@@ -85,7 +85,7 @@ async def show_sims(request: AnyRequest, desk: GivenDesk) -> Page:
 
 @post(
     "/console/stock/sims/import",
-    opt=needs(Permission.IMPORT_STOCK),
+    opt=needs_for_upload(Permission.IMPORT_STOCK),
     request_max_body_size=UPLOAD_OCTETS_MOST,
 )
 async def take_sims(request: AnyRequest, desk: GivenDesk, counts: GivenCounts) -> Page:
@@ -104,7 +104,7 @@ async def take_sims(request: AnyRequest, desk: GivenDesk, counts: GivenCounts) -
 
 @post(
     "/console/stock/numbers/import",
-    opt=needs(Permission.IMPORT_STOCK),
+    opt=needs_for_upload(Permission.IMPORT_STOCK),
     request_max_body_size=UPLOAD_OCTETS_MOST,
 )
 async def take_numbers(request: AnyRequest, desk: GivenDesk, counts: GivenCounts) -> Page:

@@ -7,7 +7,8 @@ from litestar.datastructures import UploadFile
 from onecard.values.table import BadTable, Problem
 from onecard.web.visit import AnyRequest
 
-UPLOAD_OCTETS_MOST = 40_000_000
+UPLOAD_OCTETS_MOST = 20_000_000
+"""Hundreds of thousands of rows; the command line takes more."""
 PROBLEMS_SHOWN_MOST = 20
 
 

@@ -22,7 +22,7 @@ from onecard.values.money import Currency
 from onecard.values.table import BadTable
 from onecard.web.console import store
 from onecard.web.console.calendar import lay_out
-from onecard.web.console.desk import Desk, GivenDesk, needs
+from onecard.web.console.desk import Desk, GivenDesk, needs, needs_for_upload
 from onecard.web.console.lately import Lately
 from onecard.web.console.refunds import GivenTally
 from onecard.web.console.tables import ID_HIGHEST, ROWS_A_PAGE, cut, read_wish
@@ -135,7 +135,7 @@ async def show_version(desk: GivenDesk, number: FromPath[int]) -> Page:
 
 @post(
     BOARD + "/versions",
-    opt=needs(Permission.PROPOSE_PLANS),
+    opt=needs_for_upload(Permission.PROPOSE_PLANS),
     request_max_body_size=TEXT_MOST + 100_000,
 )
 async def propose(request: AnyRequest, desk: GivenDesk) -> Page:
