@@ -135,6 +135,7 @@ async def test_when_the_database_is_away_the_page_says_so() -> None:
         browse(make_site(Database(pool, "", None))) as browser,
     ):
         away = await browser.get("/status")
+        assert (await browser.get(static_url("onecard.css"))).status_code == 200
     assert away.status_code == 503
     assert "back shortly" in away.text
 

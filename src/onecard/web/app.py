@@ -15,7 +15,7 @@ from onecard.database.pool import DatabaseUnavailable
 from onecard.web.forms import Form
 from onecard.web.layout import Layout, Page, make_environment
 from onecard.web.site import Site
-from onecard.web.static import static_file
+from onecard.web.static import STATIC, static_file
 from onecard.web.visit import AnyRequest, Visit, begin_visit, is_form_token, read_visit
 from onecard.web.words import WORDS
 
@@ -44,6 +44,8 @@ def make_web(site: Site, rooms: Sequence[str], routes: Sequence[ControllerRouter
     layout = Layout(site, make_environment(*rooms))
 
     async def begin(request: AnyRequest) -> None:
+        if request.url.path.startswith(STATIC):
+            return  # the same for everybody, also while the database is away
         request.state.visit = await begin_visit(site, request)
         if request.method not in ("GET", "HEAD"):
             if SESSION_FIRST in request.route_handler.opt and request.state.visit.session is None:

@@ -21,6 +21,7 @@ MEDIA_TYPES = {
     "png": "image/png",
     "ico": "image/x-icon",
 }
+STATIC = "/static/"
 YEAR_SECONDS = 365 * 24 * 3600
 
 
@@ -45,10 +46,10 @@ FILES = dict(_load(files("onecard.web") / "static"))
 
 def static_url(name: str) -> str:
     """Where a file is; other contents have another address."""
-    return f"/static/{name}?{FILES[name].etag}"
+    return f"{STATIC}{name}?{FILES[name].etag}"
 
 
-@get("/static/{name:str}")
+@get(f"{STATIC}{{name:str}}")
 async def static_file(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """One file; a browser that has it is told that it is still good (RFC 9110 section 13.1.2)."""
     file = FILES.get(name)

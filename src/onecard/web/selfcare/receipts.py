@@ -45,12 +45,12 @@ class Receipt:
 
 
 def answer_receipt(receipt: Receipt, visit: Visit, site: Site) -> Response[bytes]:
-    """A receipt for the browser to show or keep."""
+    """A receipt to keep: a browser that showed it would do so under the policy of our pages."""
     return Response(
         draw_receipt(receipt, Writing(visit.language, site.operator.zone)),
         media_type="application/pdf",
         headers={
-            "content-disposition": f'inline; filename="receipt-{receipt.number}.pdf"',
+            "content-disposition": f'attachment; filename="receipt-{receipt.number}.pdf"',
             "cache-control": "no-store",
         },
     )
