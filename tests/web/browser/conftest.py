@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser
@@ -28,8 +28,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, 'home', $8, $9, $10, 0, $11, 0, 'ended', $12
 
 
 @pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock(shop.AT + timedelta(days=2))
+def begin() -> datetime:
+    """When the town opens; a test may set it otherwise."""
+    return shop.AT + timedelta(days=2)
+
+
+@pytest.fixture
+def clock(begin: datetime) -> MovedClock:
+    return MovedClock(begin)
 
 
 @pytest.fixture

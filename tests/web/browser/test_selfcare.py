@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from onecard.database.pool import connection
 from onecard.messages.commands import words_of
 from onecard.messages.model import Content
 from onecard.subscribers.actions import change_language
-from onecard.values.clock import MovedClock
 from onecard.values.language import Language
 from onecard.winddown.reading import read_plan
 from town import Town
@@ -194,11 +193,11 @@ async def test_all_of_it_works_without_javascript(town: Town, url: str, browser:
         assert await visitor.sees("A passkey needs JavaScript")
 
 
+@pytest.mark.parametrize("begin", [datetime(2027, 1, 3, 20, tzinfo=UTC)])
 async def test_a_balance_is_asked_back_on_a_phone_and_a_number_taken_along(
-    town: Town, url: str, browser: Browser, clock: MovedClock
+    town: Town, url: str, browser: Browser
 ) -> None:
     town.node.gatekeeper.put_in_force(IN_FORCE)
-    clock.move_to(datetime(2027, 1, 3, 20, tzinfo=UTC))
     async with visit(browser, url, **ON_A_PHONE) as visitor:
         await sign_in(visitor, town)
         await visitor.go("/money")
@@ -221,11 +220,11 @@ async def test_a_balance_is_asked_back_on_a_phone_and_a_number_taken_along(
         await visitor.check()
 
 
+@pytest.mark.parametrize("begin", [datetime(2026, 11, 7, 20, tzinfo=UTC)])
 async def test_under_an_order_what_stops_is_told_and_a_claim_code_is_printed(
-    town: Town, url: str, browser: Browser, clock: MovedClock
+    town: Town, url: str, browser: Browser
 ) -> None:
     town.node.gatekeeper.put_in_force(IN_FORCE)
-    clock.move(timedelta(days=240))
     async with visit(browser, url, **ON_A_PHONE) as visitor:
         await sign_in(visitor, town)
         await visitor.check()
