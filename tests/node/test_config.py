@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from onecard.node.config import ConfigError, load_config, passwords
+from onecard.node.config import ConfigError, Web, load_config, passwords
 from onecard.sealing.passwords import hash_password
 from onecard.switching.model import LinkRole
 
@@ -154,3 +154,32 @@ def test_words_of_notices_that_are_not_whole_are_named(tmp_path: Path) -> None:
     wording = f'[notices]\nwording = "{tmp_path}"\n[operator]'
     problems = problems_of(tmp_path, ("[operator]", wording))
     assert problems == ["notices.wording: stops.voice in fr: the placeholder {appels} is not known here"]
+
+
+@pytest.mark.parametrize(
+    ("table", "places"),
+    [
+        ('listen = "127.0.0.1:8090"', []),
+        ('url = "https://care.example.net/"', []),
+        ('listen = "8090"', ["web.listen"]),
+        ('url = "care.example.net"', ["web.url"]),
+        ('url = "https://care.example.net/self"', ["web.url"]),
+        ('proxies = ["localhost"]', ["web.proxies"]),
+        (
+            'tls = { listen = "0.0.0.0:443", certificate = "c", key = "k" }',
+            [
+                "web.url",
+                "web.tls.certificate",
+                "web.tls.key",
+            ],
+        ),
+    ],
+)
+def test_mistakes_of_the_web_are_named_by_their_place(tmp_path: Path, table: str, places: list[str]) -> None:
+    problems = problems_of(tmp_path, ("[operator]", f"[web]\n{table}\n[operator]"))
+    assert sorted(problem.partition(":")[0] for problem in problems) == sorted(places)
+
+
+def test_the_pages_are_at_the_address_they_listen_on_unless_another_is_given() -> None:
+    assert Web(listen="127.0.0.1:8090").address == "http://localhost:8090"
+    assert Web(url="https://care.example.net/").address == "https://care.example.net"

@@ -83,6 +83,7 @@ class Addresses:
     http_tls: str | None = None
     diameter: str | None = None
     web: str | None = None
+    web_tls: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,8 @@ async def run_node(
                 exchange.acceptor,
                 directory,
             )
-            web = await stack.enter_async_context(run_web(config.web, make_pages(site)))
-            addresses = replace(addresses, web=web)
+            web, web_tls = await stack.enter_async_context(run_web(config.web, make_pages(site)))
+            addresses = replace(addresses, web=web, web_tls=web_tls)
         _bind_to_peers(config, links, peer_passwords, stack)
         post = _make_post(config, database.pool, parts, master, exchange, environment)
         await stack.enter_async_context(_running(upkeep.run(), jobs.run(), post.run()))

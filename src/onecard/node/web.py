@@ -79,11 +79,13 @@ def make_pages(site: Site) -> Litestar:
 
 
 @asynccontextmanager
-async def run_web(web: Web, app: Litestar) -> AsyncIterator[str]:
-    """Serve the pages; yields the address of the plain listener."""
+async def run_web(web: Web, app: Litestar) -> AsyncIterator[tuple[str, str | None]]:
+    """Serve the pages; yields the addresses of the plain listener and of that with TLS."""
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serve_http(app, *parse_address(web.listen)))
-        if web.tls is not None:
-            files = TlsFiles(Path(web.tls.certificate), Path(web.tls.key))
-            await stack.enter_async_context(serve_http(app, *parse_address(web.tls.listen), files))
-        yield address
+        if web.tls is None:
+            yield address, None
+            return
+        files = TlsFiles(Path(web.tls.certificate), Path(web.tls.key))
+        serving = serve_http(app, *parse_address(web.tls.listen), files)
+        yield address, await stack.enter_async_context(serving)
