@@ -256,6 +256,8 @@ async def test_a_claim_code_is_shown_once_and_works(me: Self) -> None:
     answer = await post(me.browser, "/own/claim-code")
     code = re.search(r"<strong>([\w-]+)</strong>", answer.text)
     assert code
+    assert "Not you? Call us" in me.phone.texts[-1]
+    assert code[1] not in "".join(me.phone.texts)
     assert code[1] not in await me.read("/own")
     assert "You have one" in await me.read("/own")
     await post(me.browser, "/sign-out")

@@ -30,10 +30,6 @@ class Writing:
     def locale(self) -> Locale:
         return Locale.parse(self.language.value, sep="-")
 
-    def in_zone(self, zone: tzinfo) -> Writing:
-        """The same, with times of another zone."""
-        return Writing(self.language, zone)
-
     def money(self, amount: Money) -> str:
         """An amount, rounded down to what can be paid."""
         places = 2 if amount.micros % MICROS else None

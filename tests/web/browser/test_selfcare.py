@@ -155,6 +155,8 @@ async def test_a_passkey_is_made_and_signs_in_without_any_text(
         await visitor.check()
         await visitor.press("Make it now")
         assert await visitor.sees("The passkey is ready")
+        await town.settle(lambda: len(town.host.texts) > count, "the warning of a new passkey")
+        count = len(town.host.texts)
         await visitor.press("Sign out")
         await visitor.press("Use a passkey", role="link")
         await visitor.check()

@@ -36,7 +36,6 @@ from onecard.web.site import Site
 from onecard.web.throttle import Throttle, count_attempt
 from onecard.web.visit import Visit
 from onecard.web.words import say
-from onecard.web.writing import Writing
 
 TRACES_MOST = 200
 SHOWN_MOST = 15
@@ -67,7 +66,6 @@ async def _show(
         errors=errors,
         me=me,
         line=line,
-        local=Writing(visit.language, site.operator.zone),
         traces=[trace for trace in traces if trace.line_id == line.id][:SHOWN_MOST],
         days=DAYS,
     )

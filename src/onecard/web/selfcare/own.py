@@ -25,6 +25,7 @@ from onecard.subscribers.actions import erase_subscriber, read_contact
 from onecard.subscribers.claims import has_claim_code, issue_claim_code
 from onecard.subscribers.model import Contact, SubscriberRefusal
 from onecard.subscribers.rules import format_claim_code
+from onecard.switching.model import CardEntry
 from onecard.web import ceremony
 from onecard.web.given import GivenForm, GivenLayout, GivenSite, GivenVisit
 from onecard.web.layout import Page
@@ -37,6 +38,7 @@ from onecard.web.sessions import end_other_sessions
 from onecard.web.site import Site
 from onecard.web.throttle import Throttle, count_attempt
 from onecard.web.visit import Visit
+from onecard.web.words import say
 
 EXPORT = Throttle("export", 10, timedelta(hours=1))
 ROWS_MOST = 1000
@@ -89,6 +91,7 @@ async def add_passkey(
         )
     if not is_kept:
         return layout.go("/own", refused="own.passkey_not_made")
+    await _warn(site, me, "own.text_passkey")
     return layout.go("/own", said="own.said_passkey")
 
 
@@ -123,7 +126,14 @@ async def claim_code(site: GivenSite, layout: GivenLayout, visit: GivenVisit, me
         )
     if isinstance(code, Enum):
         return go_refused(layout, visit, "/own", code)
+    await _warn(site, me, "own.text_claim")
     return layout.page(visit, "selfcare/claim_code.html", me=me, code=format_claim_code(code))
+
+
+async def _warn(site: Site, me: Me, word: str) -> None:
+    """Tell the cards of a new way to sign in: whoever did not make it hears of it. Without texts nobody can be told."""
+    for card in me.cards:
+        await site.tell(CardEntry(*card), say(word, card.language, name=site.operator.name))
 
 
 @post("/own/sign-out-elsewhere")
