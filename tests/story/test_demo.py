@@ -26,7 +26,7 @@ from onecard.story.sessions import data_of_card, read_grant
 from onecard.story.steps import BUSINESS, STORY
 
 ONECARD = (sys.executable, "-c", "from onecard.cli import main; main()")
-GIVE_UP_SECONDS = 120.0
+GIVE_UP_SECONDS = 300.0
 PARTNERS = 4
 
 

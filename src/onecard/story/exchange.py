@@ -11,7 +11,7 @@ from onecard.story.cast import BANK_NAME, BANK_SENDER, CODE, write_spaced
 from onecard.story.children import Partner
 from onecard.story.place import NETWORK, OUR_HOST
 from onecard.story.stage import Stage
-from onecard.story.texts import from_card, status_name, to_number, words_of
+from onecard.story.texts import count_parts, from_card, join_parts, status_name, to_number, words_of
 from onecard.story.wire import Answered, BindTo, Bound, Joined, JoinPeer, Send
 from onecard.values.address import international, unknown
 from onecard.values.phone import mask
@@ -81,6 +81,16 @@ async def expect_answer(stage: Stage, act: Act, answer: str, gloss: str = "") ->
     act.say(came.source.digits, "card", words_of(came), "free", gloss)
     act.verify("answered in Chinese", (words_of(came), came.source), (answer, unknown(CODE)))
     act.verify("on the card", came.destination, international(stage.primary))
+
+
+async def expect_notice(stage: Stage, act: Act, gloss: str, *named: str) -> None:
+    """The subscriber is told of the wind-down, by a text of as many parts as it takes, which names all of this."""
+    first = await stage.host.next_text()
+    came = [first] + [await stage.host.next_text() for _ in range(count_parts(first) - 1)]
+    words = join_parts(came) if first.has_udh else words_of(first)
+    act.say(first.source.digits, "card", words, "free", gloss)
+    told = (first.source, [one for one in named if one not in words])
+    act.verify("the subscriber is told, in Chinese", told, (unknown(CODE), []))
 
 
 def verify_accepted(act: Act, answered: Answered) -> None:

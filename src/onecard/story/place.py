@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from onecard.story.bank import ACCOUNT
+from onecard.story.cast import CODE
 from onecard.values.card import luhn_is_valid
 
 SIMS, CANADIAN_NUMBERS, CHINESE_NUMBERS = 5, 5, 10
@@ -96,13 +98,14 @@ CONFIGURATION = """\
 # A made-up operator and its four partners.
 node = "onecard-1"
 master_key_file = {master_key_file}
+signing_key_file = {signing_key_file}
 
 [operator]
 name = "Maple Bridge Mobile"
 home_country = "CA"
 currency = "CAD"
 time_zone = "{time_zone}"
-service_code = "12583"
+service_code = "{service_code}"
 low_balance = "2.00"
 
 [smpp]
@@ -126,6 +129,19 @@ realm = "{network_realm}"
 [[diameter.peers]]
 host = "{spare_host}"
 realm = "{spare_realm}"
+
+# Where subscribers are sent to, and whom they may call, when the service is wound down.
+[notices]
+page = "https://care.maplebridge.example/notice"
+phone = "{service_code}"
+
+# What refunds are paid from.
+[payouts]
+amount_most = "10000.00"
+
+[payouts.paid_from]
+name = "Maple Bridge Mobile"
+canadian = "003-00001-{account}"
 
 # The host operator's message centre, to which onecard binds: the cards are in its radio network.
 [[links]]
@@ -210,11 +226,14 @@ class Place:
         text = CONFIGURATION.format(
             web_port=_free_port(),
             master_key_file=_quote(self.master_key),
+            signing_key_file=_quote(self.root / "signing.key"),
             host_address=_quote(f"127.0.0.1:{host_port}"),
             host_password_file=_quote(password_file),
             home_hash=_quote(home_hash),
             bank_hash=_quote(bank_hash),
             time_zone=TIME_ZONE,
+            account=ACCOUNT,
+            service_code=CODE,
             our_host=OUR_HOST,
             our_realm=OUR_REALM,
             network_host=NETWORK[0],

@@ -23,6 +23,7 @@ from onecard.messages.model import Direction, TextState, Trace
 from onecard.messages.store import find_trace, list_traces
 from onecard.sealing.passwords import hash_password
 from onecard.story.act import Act, NotAsExpected
+from onecard.story.bank import Bank
 from onecard.story.children import (
     ACTOR,
     NOW,
@@ -40,6 +41,7 @@ from onecard.switching.model import LinkRole
 from onecard.values.money import Currency, Money
 
 CAD = Currency("CAD")
+MONEY_IN_HAND = "1000.00"
 POLL_SECONDS = 0.01
 ID_HIGHEST = 2**63 - 1
 T = TypeVar("T")
@@ -98,6 +100,8 @@ class Stage:
     """For calls and data."""
     fee_micros: int = 0
     """For the plan."""
+    own_bank: Bank = field(default_factory=lambda: Bank(MONEY_IN_HAND))
+    """That of the operator, which pays refunds."""
     check: dict[str, Any] | None = None
     """What `onecard db check` answered."""
 

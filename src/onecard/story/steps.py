@@ -41,7 +41,15 @@ from onecard.story.exchange import (
     verify_accepted,
     verify_refused,
 )
-from onecard.story.order_steps import cease_operations, end_sales, end_service, enter_order
+from onecard.story.order_steps import (
+    cease_operations,
+    close_books,
+    end_sales,
+    end_service,
+    enter_order,
+    record_balances,
+    refund_balance,
+)
 from onecard.story.place import CANADIAN_NUMBERS, CHINESE_NUMBERS, SIMS
 from onecard.story.plan_steps import renew_plan, subscribe_to_plan
 from onecard.story.stage import CAD, Stage, Subscriber, come_about, say_money
@@ -351,7 +359,10 @@ BUSINESS = (
 END = (
     Step("order", "An order comes: its plan is entered, approved by two, started", enter_order),
     Step("sales_end", "Three weeks later: sales have ended, the bank's codes arrive", end_sales),
+    Step("gate", "Balances are recorded as they were when sales ended", record_balances),
+    Step("refund", "The balance is paid back, by the bank, once", refund_balance),
     Step("cease", "A week on: operations have ceased, texts are free", cease_operations),
     Step("service_ends", "After three months: the Chinese number is suspended", end_service),
+    Step("close", "The books are closed: a signed statement that nothing is owed", close_books),
 )
 STORY = BUSINESS + END

@@ -58,6 +58,11 @@ def join_parts(messages: Sequence[ShortMessage]) -> str:
     return "".join(words_of(message) for message in sorted(messages, key=_part_number))
 
 
+def count_parts(message: ShortMessage) -> int:
+    """Of how many parts a text is one."""
+    return split_udh(message.body)[0][-2] if message.has_udh else 1
+
+
 def _part_number(message: ShortMessage) -> int:
     header, _ = split_udh(message.body)
     return header[-1]
