@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from typing import Literal
 
 import phonenumbers
 from babel import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
-from babel.units import format_unit
 
 from onecard.values.hours import Hours
 from onecard.values.language import Language
 from onecard.values.money import MICROS, Money
 
 KILOBYTE, MEGABYTE = 1000, 1_000_000
+Unit = Literal["day", "hour", "minute"]
+SPANS: dict[Unit, int] = {"day": 86_400, "hour": 3600, "minute": 60}
+"""Units that a span is told in, in seconds, the largest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,13 @@ class Writing:
     def span(self, span: timedelta) -> str:
         """How long, in whole days, or at the end in hours and minutes."""
         seconds = int(span.total_seconds())
-        for unit, size in (("day", 86_400), ("hour", 3600)):
-            if seconds >= 2 * size:
-                return format_unit(seconds // size, f"duration-{unit}", locale=self.locale)
-        return format_unit(seconds // 60, "duration-minute", locale=self.locale)
+        unit: Unit = next((unit for unit, size in SPANS.items() if seconds >= 2 * size), "minute")
+        return format_timedelta(
+            timedelta(seconds=seconds // SPANS[unit] * SPANS[unit]),
+            granularity=unit,
+            threshold=seconds + 1,  # so that no larger unit is taken
+            locale=self.locale,
+        )
 
     def number(self, number: int) -> str:
         return format_decimal(number, locale=self.locale)
