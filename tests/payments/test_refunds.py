@@ -33,6 +33,7 @@ from onecard.payments.refunds.model import (
     Wish,
 )
 from onecard.subscribers.actions import erase_subscriber
+from onecard.subscribers.model import Subscriber, SubscriberRefusal
 from onecard.values.gate import NO_ORDER, Capability, Closed
 from onecard.values.money import Money
 from payments.treasury import ALICE, ALL_OPEN, BOB, CAROL, COOLING, OTHER_BANK, WANG, Treasury, cents
@@ -238,6 +239,17 @@ async def test_who_was_erased_can_name_no_payee(treasury: Treasury) -> None:
     assert await treasury.ask(card) is RefundRefusal.ERASED
     refund = await treasury.request(card, payee=None)
     assert await treasury.name_payee(refund, WANG, ALICE) is RefundRefusal.ERASED
+
+
+async def test_nobody_is_erased_while_a_refund_is_under_way(treasury: Treasury) -> None:
+    card = await treasury.earn(BALANCE)
+    refund = await treasury.request(card)
+    place = {"part": card.part, "subscriber_id": card.subscriber_id}
+    refused = await erase_subscriber(treasury.borrowed, shop.AT, actor=ALICE, **place)
+    assert refused is SubscriberRefusal.REFUND_UNDER_WAY
+    await treasury.do(refund, Cancel())
+    erased = await erase_subscriber(treasury.borrowed, shop.AT, actor=ALICE, **place)
+    assert isinstance(erased, Subscriber)
 
 
 async def test_the_history_of_a_refund_says_who_did_what(treasury: Treasury) -> None:

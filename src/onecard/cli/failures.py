@@ -98,6 +98,9 @@ SENTENCES: dict[Refusal, str] = {
         "the time to confirm is over: ask again with `onecard line end` without --confirm"
     ),
     SubscriberRefusal.UNKNOWN_SUBSCRIBER: "there is no such subscriber",
+    SubscriberRefusal.REFUND_UNDER_WAY: (
+        "a refund of theirs is under way, and its payee is sealed with the same key: let it be paid, or cancel it"
+    ),
     SubscriberRefusal.LEGAL_HOLD: "a legal hold is in force, and nothing is erased: see `onecard hold list`",
     SubscriberRefusal.ERASED: "the contact details of this subscriber were erased",
     TopUpRefusal.BAD_AMOUNT: "a top-up is more than zero and at most a billion",

@@ -177,6 +177,8 @@ async def erase_subscriber(
             return subscriber
         if await is_held(connection):
             return SubscriberRefusal.LEGAL_HOLD
+        if await store.has_refund_under_way(connection, part, subscriber_id):
+            return SubscriberRefusal.REFUND_UNDER_WAY
         await destroy_subscriber_key(connection, part, subscriber_id)
         await store.delete_name(connection, part, subscriber_id)
         await store.erase_contact(connection, part, subscriber_id, at)

@@ -35,6 +35,8 @@ class SubscriberRefusal(Enum):
 
     UNKNOWN_SUBSCRIBER = "unknown_subscriber"
     ERASED = "erased"
+    REFUND_UNDER_WAY = "refund_under_way"
+    """Whom it is paid to is sealed with the same key."""
     LEGAL_HOLD = "legal_hold"
     """Nothing may be destroyed while one is in force."""
 

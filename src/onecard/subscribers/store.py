@@ -29,6 +29,10 @@ INSERT_NAME = """
 INSERT INTO subscriber_name (part, subscriber_id, word_hash) SELECT $1, $2, unnest($3::bytea[])
 ON CONFLICT DO NOTHING"""
 DELETE_NAME = "DELETE FROM subscriber_name WHERE part = $1 AND subscriber_id = $2"
+# The payee of a refund is sealed with the subscriber's key.
+HAS_REFUND_UNDER_WAY = """
+SELECT EXISTS (SELECT FROM subscriber s JOIN refund r ON r.part = s.part AND r.account_id = s.account_id
+               WHERE s.part = $1 AND s.id = $2 AND r.closed_at IS NULL)"""
 # Those with the first word, and of them those that have all the others.
 FIND_BY_NAME = """
 SELECT n.part, n.subscriber_id FROM part p
@@ -111,6 +115,12 @@ async def insert_name(
 ) -> None:
     """Let a subscriber be found by the words of their name."""
     await connection.execute(INSERT_NAME, part, subscriber_id, sorted(word_hashes))
+
+
+async def has_refund_under_way(connection: Connection, part: int, subscriber_id: int) -> bool:
+    """Whether money of theirs is on its way back."""
+    found: bool = await connection.fetchval(HAS_REFUND_UNDER_WAY, part, subscriber_id)
+    return found
 
 
 async def delete_name(connection: Connection, part: int, subscriber_id: int) -> None:

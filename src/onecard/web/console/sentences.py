@@ -25,6 +25,7 @@ SENTENCES = MappingProxyType(
         LineRefusal.UNKNOWN_CARD: "There is no such card.",
         LineRefusal.CARD_ENDED: "The card has ended.",
         SubscriberRefusal.UNKNOWN_SUBSCRIBER: "There is no such subscriber.",
+        SubscriberRefusal.REFUND_UNDER_WAY: "A refund is under way: let it be paid, or cancel it, first.",
         SubscriberRefusal.LEGAL_HOLD: "A legal hold is in force: nothing may be erased.",
         SubscriberRefusal.ERASED: "The contact details of this subscriber were erased.",
         CardRefusal.UNKNOWN_CARD: "There is no such card.",

@@ -20,7 +20,6 @@ from onecard.database.pool import Connection, connection
 from onecard.ledger.actions import list_entries
 from onecard.lines.store import CardWithLines, list_applications_of_card
 from onecard.messages.store import list_traces
-from onecard.payments.refunds.store import find_open
 from onecard.subscribers.actions import erase_subscriber, read_contact
 from onecard.subscribers.claims import has_claim_code, issue_claim_code
 from onecard.subscribers.model import Contact, SubscriberRefusal
@@ -228,8 +227,6 @@ async def erase(
     if not form.has("sure"):
         return layout.go("/own/erase", refused="own.erase_not_sure")
     async with connection(site.pool) as borrowed:
-        if await find_open(borrowed, me.part, [me.subscriber.account_id]):
-            return layout.go("/own/erase", refused="own.erase_refund_open")
         outcome = await erase_subscriber(
             borrowed, visit.at, actor=me.actor, part=me.part, subscriber_id=me.subscriber.id
         )
