@@ -15,10 +15,20 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from onecard.database.embedded import EmbeddedServer
 from onecard.database.migrations import migrate
 from onecard.database.pool import Database, open_pool
+
+# A slow machine finds no fault that a fast one does not; and a run that decides about a change is the same twice.
+settings.register_profile(
+    "onecard",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("onecard")
 
 TEMPLATE = "template_onecard"
 FAST_AND_UNSAFE = {
