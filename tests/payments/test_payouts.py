@@ -273,6 +273,19 @@ async def test_payment_and_return_in_one_statement_are_both_counted(treasury: Tr
     await treasury.proved()
 
 
+async def test_returns_of_paid_and_of_unpaid_orders_in_one_statement_all_end_as_returned(
+    treasury: Treasury,
+) -> None:
+    cards = [await treasury.earn(BALANCE) for _ in range(8)]  # two of each part
+    refunds = [await treasury.approve(card, str(place)) for place, card in enumerate(cards)]
+    orders = sorted(await treasury.pay_out(), key=lambda order: order.end_to_end_id)
+    await treasury.book(*map(debit, orders[::2]))
+    assert await treasury.book(*map(credit, orders)) == Applied(settled=4, returned=8)
+    assert {(await treasury.get(refund)).state for refund in refunds} == {RefundState.RETURNED}
+    assert [await treasury.balance(card) for card in cards] == [(0, PAID)] * 8
+    await treasury.proved()
+
+
 async def test_what_fits_nothing_waits_for_a_person(treasury: Treasury) -> None:
     card, _, order = await pay(treasury)
     other = replace(order, end_to_end_id="OC-99-1-99")

@@ -66,6 +66,8 @@ from onecard.values.money import Currency, Money
 PAGE = 1000
 PAYABLE = frozenset({PayoutState.SUBMITTED, PayoutState.SETTLED, PayoutState.RETURNED})
 """Payments of a file that the bank carries out, or has."""
+CHANGES = ("settle", "refuse", "bring_back")
+"""What a bank does to refunds, in the order in which one refund may see several: the last that is written stands."""
 
 
 async def make_payout_run(
@@ -398,8 +400,8 @@ class _Inbox:
 
     async def _save(self, part: int, page: _Page) -> None:
         await store.update_payouts(self.connection, part, page.payouts(), self.at)
-        for what, refunds in page.changed.items():
-            await _save_refunds(self.connection, self.at, self.actor, part, what, refunds)
+        for what in CHANGES:
+            await _save_refunds(self.connection, self.at, self.actor, part, what, page.changed[what])
         for kind in (EntryKind.ROUNDING, EntryKind.PAYOUT, EntryKind.PAYOUT_RETURNED):
             posted = await ledger.post_all(self.connection, page.postings[kind], self.at)
             assert all(one is Posted.POSTED for one in posted), posted  # it is held, and each is posted once
