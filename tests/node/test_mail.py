@@ -131,3 +131,11 @@ async def test_one_e_mail_that_is_refused_does_not_stop_the_next() -> None:
         answers = await mailer.send([spam, foreign, make_email()], shop.AT)
         assert [answer.result for answer in answers] == [Result.REFUSED, Result.REFUSED, Result.ACCEPTED]
         assert answers[0].detail == "554 5.7.1"
+
+
+@pytest.mark.parametrize("address", ["=?utf-8?q?@^a?=.com", "=?utf-8?q?=0D=0Aa?=@example.com"])
+async def test_an_address_that_no_header_can_hold_does_not_stop_the_next(address: str) -> None:
+    async with open_server() as server:
+        mailer = make_mailer(server, security=MailSecurity.NONE)
+        answers = await mailer.send([make_email(address), make_email()], shop.AT)
+        assert [answer.result for answer in answers] == [Result.REFUSED, Result.ACCEPTED]

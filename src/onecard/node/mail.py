@@ -62,7 +62,7 @@ class Mailer:
         try:
             async with client:
                 for email in emails:
-                    answers.append(await self._send_one(client, self._write(email, at)))  # noqa: PERF401
+                    answers.append(await self._send_one(client, email, at))  # noqa: PERF401
         except (aiosmtplib.SMTPException, OSError) as error:
             log.warning("the mail server is away, or does not take us", reason=type(error).__name__)
             if len(answers) < len(emails):
@@ -83,10 +83,10 @@ class Mailer:
             tls_context=None if is_open else _trust(config.tls_ca),
         )
 
-    async def _send_one(self, client: aiosmtplib.SMTP, message: EmailMessage) -> Mailed:
+    async def _send_one(self, client: aiosmtplib.SMTP, email: Email, at: datetime) -> Mailed:
         """One e-mail's answer; what is not about this e-mail is raised."""
         try:
-            await client.send_message(message)
+            await client.send_message(self._write(email, at))
         except aiosmtplib.SMTPRecipientsRefused as refused:
             [recipient] = refused.recipients
             return _read_refusal(recipient)
@@ -95,7 +95,8 @@ class Mailer:
         except (
             aiosmtplib.SMTPNotSupported,
             ValueError,
-        ) as error:  # an address that this server cannot be told
+            IndexError,
+        ) as error:  # an address that this server cannot be told, or no header can hold
             return Mailed(Result.REFUSED, type(error).__name__)
         return Mailed(Result.ACCEPTED, "250")
 

@@ -13,8 +13,9 @@ NAME_LENGTH_MOST = 200
 EMAIL_LENGTH_MOST = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
 POSTAL_ADDRESS_LENGTH_MOST = 500
 
-EMAIL = re.compile(r"[^\s@<>(),;:\\\"\[\]]{1,64}@(?:[^\s@.<>(),;:\\\"\[\]]+\.)+[^\s@.<>(),;:\\\"\[\]]{2,}")
-"""What an e-mail address looks like."""
+_OF_ADDRESS = r"[^\s\x00-\x1f\x7f@<>(),;:\\\"\[\]"
+EMAIL = re.compile(rf"(?!.*=\?){_OF_ADDRESS}]{{1,64}}@(?:{_OF_ADDRESS}.]+\.)+{_OF_ADDRESS}.]{{2,}}")
+"""What an e-mail address looks like. Not with ``=?``: headers take that for words in disguise (RFC 2047)."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
