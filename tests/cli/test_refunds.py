@@ -163,6 +163,19 @@ def test_what_the_bank_returns_gets_another_payee(treasury: Terminal) -> None:
     assert opened["account"] == "GB82WEST12345698765432"
 
 
+def test_what_others_put_where_the_file_of_a_run_is_to_be_is_not_written_to(treasury: Terminal) -> None:
+    approve(treasury)
+    run = str(treasury.ask("payout", "make", *ALICE)["run"])
+    treasury.tell("payout", "release", run, *BOB)
+    theirs = treasury.directory / treasury.write("theirs.txt", "theirs")
+    for name in ("run.csv", ".run.csv.draft"):
+        (treasury.directory / name).symlink_to(theirs)
+    _, [order] = write(treasury, run)
+    assert order.payee.account.number == "9876501"
+    assert not (treasury.directory / "run.csv").is_symlink()
+    assert theirs.read_text() == "theirs"
+
+
 def test_a_void_card_goes_back_as_it_was_paid(treasury: Terminal) -> None:
     rest = ("--value", "unactivated_cards")
     refund = treasury.ask("refund", "request", CANADIAN, *rest, *ALICE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from pathlib import Path
@@ -173,9 +174,8 @@ async def _write_file(
     file: Path, to: Format, head: PaymentFile, orders: AsyncIterator[list[PaymentOrder]]
 ) -> None:
     """Beside its place first, so that nobody ever sends half a file."""
-    draft = file.with_name(f".{file.name}.draft")
-    writer = WRITERS[to]
-    number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")  # new, and of mode 0600
+    draft, writer = file.with_name(name.rpartition(os.sep)[2]), WRITERS[to]
     try:
         with os.fdopen(number, "wb") as out:
             out.write(writer.begin_file(head))
