@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 import shop
 from onecard.cards.model import Card
@@ -290,7 +291,7 @@ async def test_what_fits_nothing_waits_for_a_person(treasury: Treasury) -> None:
     card, _, order = await pay(treasury)
     other = replace(order, end_to_end_id="OC-99-1-99")
     foreign = replace(order, end_to_end_id="INVOICE 7")
-    fee = replace(debit(order), end_to_end_id=None, reference="FEE")
+    fee = structs.replace(debit(order), end_to_end_id=None, reference="FEE")
     assert await treasury.book(debit(other), debit(foreign), fee) == Applied(unmatched=3)
     assert await treasury.book(debit(order, amount=cents(1))) == Applied(unmatched=1)
     assert await treasury.report((order, OrderState.REJECTED)) == Applied(rejected=1)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 import shop
 from onecard import audit
@@ -56,7 +57,7 @@ class Bank:
         self.sent += 1
         moved = sum(one.amount.micros if one.is_credit else -one.amount.micros for one in booked)
         end = closing or self.balance + Money(moved, shop.CAD)
-        on = tuple(replace(one, booked_on=self.day) for one in booked)
+        on = tuple(structs.replace(one, booked_on=self.day) for one in booked)
         statement = BankStatement(f"S{self.sent}", OURS, on, opening or self.balance, end, self.day)
         await apply_statement(
             self.treasury.borrowed, self.treasury.clock.now(), actor="onecard", statement=statement

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
+
+from msgspec.structs import replace
 
 from onecard.payments.bank.markup import Element, read_pieces
 from onecard.payments.bank.model import BadBankFile, BankStatement, Booked

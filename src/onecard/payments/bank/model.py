@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+import msgspec
+
 from onecard.values.money import Money
 
 
@@ -115,8 +117,7 @@ class StatusReport:
     statuses: tuple[OrderStatus, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
+class Booked(msgspec.Struct, frozen=True, gc=False):
     """One movement on the operator's account. The orders of an entry that was booked as one sum are one each."""
 
     reference: str

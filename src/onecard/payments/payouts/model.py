@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum, StrEnum
 
+import msgspec
+
 from onecard.payments.bank.model import Debtor
 from onecard.values.money import Currency, Money
 
@@ -98,8 +100,7 @@ class PayoutRun:
         return f"OC-RUN-{self.id}-{self.made_at:%Y%m%d}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PayoutKey:
+class PayoutKey(msgspec.Struct, frozen=True, gc=False, order=True):
     """Which payment: of a refund, in a run."""
 
     part: int
@@ -107,8 +108,7 @@ class PayoutKey:
     refund_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Payout:
+class Payout(msgspec.Struct, frozen=True, gc=False):
     """One payment of a run, as it is now."""
 
     key: PayoutKey
@@ -131,8 +131,7 @@ class Said(Enum):
     CAME_BACK = "came_back"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of a report or statement, as far as it concerns a payment."""
 
     end_to_end_id: str | None
@@ -151,8 +150,7 @@ class Move(Enum):
     BRING_BACK = "bring_back"
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """What a line does to a payment."""
 
     payout: Payout

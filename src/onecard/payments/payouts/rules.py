@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from onecard.payments.bank.model import Booked, OrderState, OrderStatus
 from onecard.payments.payouts.model import (

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from onecard import audit, ledger
 from onecard.database.pool import Connection

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from uuid import UUID
 
+import msgspec
+
 from onecard.payments.bank.model import Payee
 from onecard.values.money import Money
 
@@ -84,8 +86,7 @@ class Wish:
     """None: to be given later."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewRefund:
+class NewRefund(msgspec.Struct, frozen=True, gc=False):
     """A refund about to be written."""
 
     account_id: int
@@ -100,8 +101,7 @@ class NewRefund:
     payee_shown: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(msgspec.Struct, frozen=True, gc=False):
     """A refund as it is now. Its `amount` is held on the ledger account until the bank has paid it."""
 
     part: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from onecard.ledger.model import MOST_POSTING_MICROS
 from onecard.payments.refunds.model import (
