@@ -68,6 +68,7 @@ def make_site(
             debtor=payouts.paid_from.debtor if payouts.paid_from else None,
             amount_most_micros=payouts.limit(operator.money).micros,
             payments_most=payouts.run_most,
+            remittance=payouts.remittance,
         ),
         proxies=tuple(ip_network(network) for network in web.proxies),
     )

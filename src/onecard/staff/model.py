@@ -38,6 +38,8 @@ class Permission(StrEnum):
     REQUEST_REFUNDS = "request_refunds"
     APPROVE_REFUNDS = "approve_refunds"
     RUN_PAYOUTS = "run_payouts"
+    SEE_BOOKS = "see_books"
+    """Money in hand against what is owed, reconciliation, and the closing statements."""
     SEE_WINDDOWN = "see_winddown"
     PROPOSE_PLANS = "propose_plans"
     APPROVE_PLANS = "approve_plans"

@@ -52,6 +52,8 @@ class PayoutTerms:
     amount_most_micros: int = 1_000_000_000_000
     """Of all payments of a run together, whatever their currency."""
     payments_most: int = 10_000
+    remittance: str = "Refund of your prepaid balance"
+    """What a payee reads beside the payment."""
 
 
 @dataclass(frozen=True, slots=True)

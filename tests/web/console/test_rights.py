@@ -66,6 +66,12 @@ NEEDED = {
     "POST /console/payouts/1/release": "run_payouts",
     "POST /console/payouts/1/withdraw": "run_payouts",
     "POST /console/payouts/lines/1/resolve": "run_payouts",
+    "POST /console/payouts/1/file": "run_payouts",
+    "POST /console/payouts/answers": "run_payouts",
+    "GET /console/books": "see_books",
+    "POST /console/books/reconcile": "see_books",
+    "POST /console/books/closing": "see_books",
+    "GET /console/books/statements/x": "see_books",
     "GET /console/winddown": "see_winddown",
     "GET /console/winddown/versions/1": "see_winddown",
     "POST /console/winddown/versions": "propose_plans",
@@ -163,6 +169,7 @@ async def test_a_strangers_file_is_not_even_read(database: Database) -> None:
         "POST /console/prices/check",
         "POST /console/prices/import",
         "POST /console/winddown/versions",
+        "POST /console/payouts/answers",
     }
     async with browse(make_site(database)) as browser:
         large = b"x" * 1_000_000

@@ -64,6 +64,7 @@ ROOMS = (
     Room("/console/links", "console.links", Permission.SEE_LINKS),
     Room("/console/traces", "console.traces", Permission.SEE_TRACES),
     Room("/console/refunds", "console.refunds", Permission.SEE_REFUNDS),
+    Room("/console/books", "console.books", Permission.SEE_BOOKS),
     Room("/console/winddown", "console.winddown", Permission.SEE_WINDDOWN),
     Room("/console/audit", "console.audit", Permission.SEE_AUDIT),
     Room("/console/exports", "console.exports", Permission.EXPORT),

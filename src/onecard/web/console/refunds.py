@@ -50,7 +50,7 @@ from onecard.values.money import BadMoney, Currency, Money, parse_currency, pars
 from onecard.web.console import store
 from onecard.web.console.desk import Desk, GivenDesk, needs
 from onecard.web.console.lately import Lately
-from onecard.web.console.tables import ID_HIGHEST, cut, read_wish
+from onecard.web.console.tables import ID_HIGHEST, ROWS_A_PAGE, cut, read_wish
 from onecard.web.forms import Form
 from onecard.web.given import GivenForm
 from onecard.web.layout import Page
@@ -261,12 +261,14 @@ def _path(refund_id: int) -> str:
 
 
 @get(PAYOUTS, opt=needs(Permission.SEE_REFUNDS))
-async def show_payouts(desk: GivenDesk) -> Page:
+async def show_payouts(request: AnyRequest, desk: GivenDesk) -> Page:
     """The runs, the latest first, and what the bank said that fits none of them."""
     async with desk.connection() as borrowed:
         runs = await list_runs(borrowed, before=ID_HIGHEST, most=RUNS_SHOWN_MOST)
-        unmatched = await list_unmatched(borrowed)
-    return desk.page("payouts.html", runs=runs, unmatched=unmatched, routes=Route)
+        after = read_wish(request, is_descending=False).from_id
+        unmatched = await list_unmatched(borrowed, after=after, most=ROWS_A_PAGE + 1)
+    more = unmatched[ROWS_A_PAGE - 1].id if len(unmatched) > ROWS_A_PAGE else None
+    return desk.page("payouts.html", runs=runs, unmatched=unmatched[:ROWS_A_PAGE], more=more, routes=Route)
 
 
 @get(PAYOUTS + "/{run_id:int}", opt=needs(Permission.SEE_REFUNDS))
@@ -317,7 +319,7 @@ def _read_run(desk: Desk, form: Form) -> dict[str, Any] | None:
 
 @post(PAYOUTS + "/{run_id:int}/release", opt=needs(Permission.RUN_PAYOUTS))
 async def release_run(desk: GivenDesk, run_id: FromPath[int]) -> Page:
-    """Another than who made a run agrees that it is paid; its file is then written at the command line."""
+    """Another than who made a run agrees that it is paid; its file can then be taken."""
     debtor = desk.site.payouts.debtor
     if debtor is None:
         return desk.refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Lock
 from collections.abc import Sequence
 
 from litestar import Router
@@ -12,6 +13,8 @@ from onecard.sealing.passwords import PasswordCheck
 from onecard.web.console import (
     applications,
     audit,
+    bank,
+    books,
     exports,
     links,
     me,
@@ -42,6 +45,8 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *links.ROUTES,
     *traces.ROUTES,
     *refunds.ROUTES,
+    *bank.ROUTES,
+    *books.ROUTES,
     *winddown.ROUTES,
     *audit.ROUTES,
     *exports.ROUTES,
@@ -57,6 +62,8 @@ def make_console(site: Site) -> Router:
     tariff = prices.keep_tariff(site.pool)
     progress = winddown.keep_progress(site)
     tally = refunds.keep_tally(site.pool)
+    funding = books.keep_funding(site)
+    turn = Lock()
     throughput = links.keep_throughput(site.pool)
     check = PasswordCheck()
     return Router(
@@ -69,6 +76,8 @@ def make_console(site: Site) -> Router:
             "tariff": Provide(lambda: tariff, sync_to_thread=False),
             "progress": Provide(lambda: progress, sync_to_thread=False),
             "tally": Provide(lambda: tally, sync_to_thread=False),
+            "funding": Provide(lambda: funding, sync_to_thread=False),
+            "turn": Provide(lambda: turn, sync_to_thread=False),
             "throughput": Provide(lambda: throughput, sync_to_thread=False),
             "check": Provide(lambda: check, sync_to_thread=False),
         },

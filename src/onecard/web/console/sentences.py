@@ -52,6 +52,7 @@ SENTENCES = MappingProxyType(
         PayoutRefusal.UNKNOWN_RUN: "There is no such run.",
         PayoutRefusal.WRONG_STATE: "The run has moved on since: look where it stands now.",
         PayoutRefusal.SAME_PERSON: "It takes another person than the one who made the run.",
+        PayoutRefusal.KEY_DESTROYED: "A payee of the run was erased: withdraw the run if that is possible.",
         PayoutRefusal.UNKNOWN_LINE: "There is no such line.",
         PayoutRefusal.ALREADY_RESOLVED: "Somebody resolved this line before you.",
         OrderRefusal.ANOTHER_AWAITS: "Another version awaits approval: approve or withdraw it first.",

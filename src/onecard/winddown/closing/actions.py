@@ -55,6 +55,7 @@ from onecard.winddown.rules import date_stages
 from onecard.winddown.store import list_versions, load_in_force
 
 PAGE = 1000
+NO_ORDER_FAULT = Fault(ClosingFault.NO_ORDER, "no order is in force")
 Told = Callable[[int, int], None]
 """Is told how many parts are done, of how many."""
 
@@ -282,10 +283,9 @@ async def issue_statement(
 
     Not to be called in a transaction. A later statement stands in place of an earlier one, which is kept.
     """
-    file = await load_in_force(connection)
-    if file is None:
-        return NotClosable((Fault(ClosingFault.NO_ORDER, "no order is in force"),))
-    facts = await _gather(connection, at, actor, operator, zone, file)
+    facts = await _gather(connection, at, actor, operator, zone)
+    if facts is None:
+        return NotClosable((NO_ORDER_FAULT,))
     if faults := _find_faults(facts):
         return NotClosable(faults)
     signed = sign_document(key, make_document(facts))
@@ -297,9 +297,21 @@ async def issue_statement(
     return Issued(statement_id, at, written, signed)
 
 
+async def find_closing_faults(
+    connection: Connection, at: datetime, *, actor: str, operator: str, zone: ZoneInfo
+) -> tuple[Fault, ...]:
+    """Everything that stands against a closing statement now. Not to be called in a transaction."""
+    facts = await _gather(connection, at, actor, operator, zone)
+    return (NO_ORDER_FAULT,) if facts is None else _find_faults(facts)
+
+
 async def _gather(
-    connection: Connection, at: datetime, actor: str, operator: str, zone: ZoneInfo, file: PlanFile
-) -> Facts:
+    connection: Connection, at: datetime, actor: str, operator: str, zone: ZoneInfo
+) -> Facts | None:
+    """All that a statement is made of; None: no order is in force."""
+    file = await load_in_force(connection)
+    if file is None:
+        return None
     proof = await ledger.check_ledger(connection)
     books = await reconcile(connection, at, actor=actor, zone=zone, policies=file.plan.refunds)
     parts = await store.list_parts(connection)

@@ -146,6 +146,17 @@ class RunTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """A closing statement that was issued, in a list."""
+
+    id: int
+    made_at: datetime
+    made_by: str
+    sha256: str
+    """Of the file, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
 class Issued:
     """A closing statement that was signed: the file byte for byte, and what it says."""
 

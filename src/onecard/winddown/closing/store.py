@@ -17,6 +17,7 @@ from onecard.winddown.closing.model import (
     ResidueTotal,
     RunTotal,
     Snapshot,
+    Statement,
     ValueTotal,
 )
 from onecard.winddown.model import RefundPolicy, ValueKind
@@ -167,6 +168,8 @@ SELECT a.currency, k.name, sum(e.available + e.held)::bigint AS micros
 FROM entry e JOIN account a ON a.part = e.part AND a.id = e.account_id JOIN entry_kind k ON k.kind = e.kind
 WHERE a.role = 'subscriber' AND a.currency ~ '^[A-Z]{3}$'
 GROUP BY a.currency, k.name HAVING sum(e.available + e.held) <> 0 ORDER BY a.currency, k.name"""
+LIST_STATEMENTS = "SELECT id, made_at, made_by, sha256 FROM closing_statement ORDER BY id DESC LIMIT 100"
+FIND_SIGNED_STATEMENT = "SELECT signed FROM closing_statement WHERE id = $1"
 INSERT_STATEMENT = """
 INSERT INTO closing_statement (made_at, made_by, signed, sha256) VALUES ($1, $2, $3, $4) RETURNING id"""
 
@@ -317,6 +320,17 @@ async def list_runs(connection: Connection) -> tuple[RunTotal, ...]:
 async def sum_entries(connection: Connection) -> list[tuple[Currency, str, int]]:
     """What moved on subscribers' accounts, in micros by currency and kind of entry."""
     return [(Currency(row[0]), row[1], row[2]) for row in await connection.fetch(SUM_ENTRIES)]
+
+
+async def list_statements(connection: Connection) -> list[Statement]:
+    """The closing statements, the latest first."""
+    return [Statement(**row) for row in await connection.fetch(LIST_STATEMENTS)]
+
+
+async def find_signed_statement(connection: Connection, statement_id: int) -> bytes | None:
+    """The file of a closing statement, byte for byte."""
+    signed: bytes | None = await connection.fetchval(FIND_SIGNED_STATEMENT, statement_id)
+    return signed
 
 
 async def insert_statement(

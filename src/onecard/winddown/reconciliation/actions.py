@@ -123,6 +123,18 @@ class _Findings:
             self.add([Difference(DifferenceKind.UNMATCHED, "bank", sentence)])
 
 
+async def check_funding(
+    connection: Connection,
+    at: datetime,
+    *,
+    policies: Mapping[ValueKind, RefundPolicy] = NO_ORDER_POLICIES,
+) -> tuple[Funding, ...]:
+    """Money in hand against what is owed, of one moment. Not to be called in a transaction."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        parts = await store.list_parts(connection)
+        return await _fund(connection, at, parts, await store.list_latest_balances(connection), policies)
+
+
 async def _fund(
     connection: Connection,
     at: datetime,
