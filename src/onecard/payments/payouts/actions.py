@@ -8,7 +8,7 @@ one order: run, refunds, the part's turn at the ledger.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -56,9 +56,9 @@ from onecard.payments.payouts.rules import (
     read_status,
 )
 from onecard.payments.refunds import rules as refund_rules
-from onecard.payments.refunds.model import Refund
+from onecard.payments.refunds.model import Refund, RefundState
 from onecard.payments.refunds.rules import STAFF, round_in_favour
-from onecard.payments.refunds.store import insert_history, update_refunds
+from onecard.payments.refunds.store import insert_history, move_refunds, update_refunds
 from onecard.sealing.keys import KeyDestroyed, MasterKey, SealingKey
 from onecard.sealing.subscriber_keys import get_subscriber_keys
 from onecard.values.money import Currency, Money
@@ -66,6 +66,23 @@ from onecard.values.money import Currency, Money
 PAGE = 1000
 PAYABLE = frozenset({PayoutState.SUBMITTED, PayoutState.SETTLED, PayoutState.RETURNED})
 """Payments of a file that the bank carries out, or has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What a run makes of its refunds, all of them alike."""
+
+    what: str
+    state: RefundState
+    is_frozen: bool
+
+
+_FREEZE = _Stage("freeze", RefundState.APPROVED, is_frozen=True)
+"""Nobody else may change it."""
+_UNFREEZE = _Stage("unfreeze", RefundState.APPROVED, is_frozen=False)
+"""It may go into another run."""
+_SUBMIT = _Stage("submit", RefundState.SUBMITTED, is_frozen=True)
+"""The bank is told."""
 CHANGES = ("settle", "refuse", "bring_back")
 """What a bank does to refunds, in the order in which one refund may see several: the last that is written stands."""
 
@@ -118,12 +135,11 @@ async def _freeze(
         ids[part].append(refund_id)
     paid: list[Money] = []
     for part in sorted(ids):
-        locked = await store.lock_due(connection, currency, route, at, part, ids[part])
-        frozen = [refund_rules.freeze(refund, run_id) for refund in locked]
-        await _save_refunds(connection, at, actor, part, "freeze", frozen, f"run {run_id}")
-        amounts = {refund.id: round_in_favour(refund.amount) for refund in frozen}
-        await store.insert_payouts(connection, part, run_id, amounts, at)
-        paid += amounts.values()
+        due = await store.lock_due(connection, currency, route, at, part, ids[part])
+        amounts = await _move_refunds(connection, at, actor, part, due, run_id, _FREEZE)
+        rounded = {refund_id: round_in_favour(amount) for refund_id, amount in amounts.items()}
+        await store.insert_payouts(connection, part, run_id, rounded, at)
+        paid += rounded.values()
     return paid
 
 
@@ -152,7 +168,7 @@ async def withdraw_run(
         run = await _lock_run(connection, run_id, RunState.MADE, RunState.RELEASED)
         if isinstance(run, PayoutRefusal):
             return run
-        await _move(connection, at, actor, run, "unfreeze", refund_rules.unfreeze, PayoutState.WITHDRAWN)
+        await _move(connection, at, actor, run, _UNFREEZE, PayoutState.WITHDRAWN)
         await store.withdraw_run(connection, run_id)
         await _record(connection, at, actor, "withdraw_payout_run", run)
     return replace(run, state=RunState.WITHDRAWN)
@@ -171,7 +187,7 @@ async def submit_run(
             return run
         if await store.has_destroyed_key(connection, run_id):
             return PayoutRefusal.KEY_DESTROYED
-        await _move(connection, at, actor, run, "submit", refund_rules.submit, PayoutState.SUBMITTED)
+        await _move(connection, at, actor, run, _SUBMIT, PayoutState.SUBMITTED)
         await store.submit_run(connection, run_id, at)
         await _record(connection, at, actor, "submit_payout_run", run)
     return replace(run, state=RunState.SUBMITTED, submitted_at=at)
@@ -189,18 +205,41 @@ async def _move(
     at: datetime,
     actor: str,
     run: PayoutRun,
-    what: str,
-    change: Callable[[Refund], Refund],
+    stage: _Stage,
     state: PayoutState,
 ) -> None:
     """Change all refunds and payments of a run, a page at a time."""
     for part in await store.list_parts(connection):
         after = 0
-        while refunds := await store.lock_refunds_of_run(connection, part, run.id, after, PAGE):
-            changed = [change(refund) for refund in refunds]
-            await _save_refunds(connection, at, actor, part, what, changed, f"run {run.id}")
-            after = refunds[-1].id
+        while ids := await store.list_refunds_of_run(connection, part, run.id, after, PAGE):
+            await _move_refunds(connection, at, actor, part, ids, run.id, stage)
+            after = ids[-1]
         await store.move_payouts(connection, part, run.id, state, at)
+
+
+async def _move_refunds(
+    connection: Connection,
+    at: datetime,
+    actor: str,
+    part: int,
+    refund_ids: Sequence[int],
+    run_id: int,
+    stage: _Stage,
+) -> dict[int, Money]:
+    """Change refunds of a run, with a row of history and of the audit record each; returns what each is of."""
+    amounts = await move_refunds(
+        connection,
+        part,
+        refund_ids,
+        run_id,
+        stage.state,
+        is_frozen=stage.is_frozen,
+        what=stage.what,
+        at=at,
+        actor=actor,
+    )
+    await _record_refunds(connection, at, actor, stage.what, amounts.items())
+    return amounts
 
 
 def make_payment_file(run: PayoutRun) -> PaymentFile:
@@ -513,21 +552,26 @@ async def _save_refunds(
     part: int,
     what: str,
     refunds: Sequence[Refund],
-    reason: str | None = None,
 ) -> None:
     """Write refunds with a row of history and of the audit record each. Of one that changed twice, the last stands."""
     if not refunds:
         return
     await update_refunds(connection, part, refunds)
-    history = [(refund, what, reason or refund.reason) for refund in refunds]
+    history = [(refund, what, refund.reason) for refund in refunds]
     await insert_history(connection, part, history, at, actor)
+    await _record_refunds(connection, at, actor, what, [(refund.id, refund.amount) for refund in refunds])
+
+
+async def _record_refunds(
+    connection: Connection, at: datetime, actor: str, what: str, refunds: Collection[tuple[int, Money]]
+) -> None:
     await audit.record_each(
         connection,
         at,
         actor=actor,
         action=f"{what}_refund",
-        subjects=[f"refund:{refund.id}" for refund in refunds],
-        details=[{"micros": refund.amount.micros, "currency": refund.amount.currency} for refund in refunds],
+        subjects=[f"refund:{refund_id}" for refund_id, _ in refunds],
+        details=[{"micros": amount.micros, "currency": amount.currency} for _, amount in refunds],
     )
 
 

@@ -39,7 +39,7 @@ WHERE {_IS_DUE} AND (r.sealed_payee IS NULL OR EXISTS (
 ORDER BY r.approved_at, r.part, r.id LIMIT $4"""  # noqa: S608  # constants only
 # One that somebody changes at this moment is left for the next run.
 LOCK_DUE = f"""
-SELECT r.* FROM refund r WHERE {_IS_DUE} AND r.part = $4 AND r.id = ANY ($5)
+SELECT r.id FROM refund r WHERE {_IS_DUE} AND r.part = $4 AND r.id = ANY ($5)
 ORDER BY r.id FOR UPDATE SKIP LOCKED"""  # noqa: S608  # constants only
 INSERT_RUN = """
 INSERT INTO payout_run (id, currency, route, state, count, total_micros, execution_on, made_at, made_by)
@@ -61,10 +61,8 @@ UPDATE payout_run SET state = 'released', debtor = $2, released_at = $3, release
 WITHDRAW_RUN = "UPDATE payout_run SET state = 'withdrawn' WHERE id = $1"
 SUBMIT_RUN = "UPDATE payout_run SET state = 'submitted', submitted_at = $2 WHERE id = $1"
 MOVE_PAYOUTS = "UPDATE payout_order SET state = $3, changed_at = $4 WHERE part = $1 AND run_id = $2"
-LOCK_REFUNDS_OF_RUN = """
-SELECT * FROM refund WHERE part = $1 AND id IN (
-    SELECT refund_id FROM payout_order WHERE part = $1 AND run_id = $2 AND refund_id > $3 ORDER BY refund_id LIMIT $4)
-ORDER BY id FOR UPDATE"""
+LIST_REFUNDS_OF_RUN = """
+SELECT refund_id FROM payout_order WHERE part = $1 AND run_id = $2 AND refund_id > $3 ORDER BY refund_id LIMIT $4"""
 HAS_DESTROYED_KEY = """
 SELECT EXISTS (
     SELECT FROM payout_order o WHERE o.run_id = $1 AND o.sealed_payee IS NOT NULL AND NOT EXISTS (
@@ -149,10 +147,10 @@ async def lock_due(
     at: datetime,
     part: int,
     refund_ids: Sequence[int],
-) -> list[Refund]:
+) -> list[int]:
     """Take hold of those of these refunds that may still be paid."""
     rows = await connection.fetch(LOCK_DUE, currency, route is Route.BANK, at, part, refund_ids)
-    return [read_refund(row) for row in rows]
+    return [row["id"] for row in rows]
 
 
 async def insert_run(connection: Connection, run: PayoutRun) -> None:
@@ -210,12 +208,12 @@ async def move_payouts(
     await connection.execute(MOVE_PAYOUTS, part, run_id, state, at)
 
 
-async def lock_refunds_of_run(
+async def list_refunds_of_run(
     connection: Connection, part: int, run_id: int, after: int, most: int
-) -> list[Refund]:
-    """Take hold of a page of the refunds of a run."""
-    rows = await connection.fetch(LOCK_REFUNDS_OF_RUN, part, run_id, after, most)
-    return [read_refund(row) for row in rows]
+) -> list[int]:
+    """A page of the refunds of a run, by id."""
+    rows = await connection.fetch(LIST_REFUNDS_OF_RUN, part, run_id, after, most)
+    return [row["refund_id"] for row in rows]
 
 
 async def has_destroyed_key(connection: Connection, run_id: int) -> bool:

@@ -112,21 +112,6 @@ def gives_back(before: Refund, after: Refund) -> bool:
     return before.closed_at is None and after.state in (S.REJECTED, S.CANCELLED)
 
 
-def freeze(refund: Refund, run_id: int) -> Refund:
-    """A payout run takes it: nobody else may change it."""
-    return replace(refund, run_id=run_id, is_frozen=True, version=refund.version + 1)
-
-
-def unfreeze(refund: Refund) -> Refund:
-    """The run was withdrawn: it is approved still, and may go into another."""
-    return replace(refund, is_frozen=False, version=refund.version + 1)
-
-
-def submit(refund: Refund) -> Refund:
-    """The bank is told."""
-    return replace(refund, state=S.SUBMITTED, version=refund.version + 1)
-
-
 def settle(refund: Refund, paid: Money, at: datetime) -> Refund:
     """The bank has paid it, rounded in the payee's favour."""
     return replace(

@@ -54,6 +54,19 @@ INSERT_HISTORY = """
 INSERT INTO refund_history (part, refund_id, version, state, at, actor, what, reason)
 SELECT $1, q.id, q.version, q.state, $2, $3, q.what, q.reason
 FROM unnest($4::bigint[], $5::integer[], $6::text[], $7::text[], $8::text[]) AS q(id, version, state, what, reason)"""
+# Locked in the order of their ids, as all who lock several do.
+MOVE = """
+WITH locked AS MATERIALIZED (
+    SELECT id FROM refund WHERE part = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE
+), moved AS (
+    UPDATE refund r SET run_id = $3, state = $4, is_frozen = $5, version = r.version + 1
+    FROM locked WHERE r.part = $1 AND r.id = locked.id
+    RETURNING r.id, r.version, r.state, r.amount_micros, r.currency
+), noted AS (
+    INSERT INTO refund_history (part, refund_id, version, state, at, actor, what, reason)
+    SELECT $1, id, version, state, $6, $7, $8, 'run ' || $3::bigint FROM moved
+)
+SELECT id, amount_micros, currency FROM moved"""
 LIST_HISTORY = """
 SELECT version, state, at, actor, what, reason FROM refund_history
 WHERE part = $1 AND refund_id = $2 ORDER BY version"""
@@ -192,6 +205,23 @@ async def insert_history(
         [what for _, what, _ in changed],
         [reason for _, _, reason in changed],
     )
+
+
+async def move_refunds(
+    connection: Connection,
+    part: int,
+    refund_ids: Sequence[int],
+    run_id: int,
+    state: RefundState,
+    *,
+    is_frozen: bool,
+    what: str,
+    at: datetime,
+    actor: str,
+) -> dict[int, Money]:
+    """Let a payout run take refunds, tell the bank of them, or give them up, and note it; returns what each is of."""
+    rows = await connection.fetch(MOVE, part, refund_ids, run_id, state, is_frozen, at, actor, what)
+    return {row[0]: Money(row[1], Currency(row[2])) for row in rows}
 
 
 async def list_history(connection: Connection, part: int, refund_id: int) -> tuple[HistoryRow, ...]:
