@@ -36,10 +36,12 @@ class Element:
         """The first element at a path of names, ``Tp/CdOrPrtry/Cd``."""
         found = self
         for name in path.split("/"):
-            inner = next((child for child in found.children if child.name == name), None)
-            if inner is None:
+            for child in found.children:
+                if child.name == name:
+                    found = child
+                    break
+            else:
                 return None
-            found = inner
         return found
 
     def get(self, path: str) -> Element:
@@ -83,7 +85,7 @@ class _Reader:
     def __init__(self, messages: Sequence[str], pieces: Set[str]) -> None:
         self._messages = messages
         self._pieces = pieces
-        self._namespace = ""
+        self._prefix = ""
         self._open: list[Element] = []
         self._kept = 0
         self._kept_before: list[int] = []  # how many were kept when each open one began
@@ -119,27 +121,27 @@ class _Reader:
         raise self._bad("a document type is not allowed")
 
     def _start(self, full_name: str, attributes: dict[str, str]) -> None:
-        namespace, _, name = full_name.rpartition(" ")
         if not self._open:
-            self._check_message(namespace, name)
+            self._check_message(full_name)
         if len(self._open) >= DEPTH_MOST:
             raise self._bad(f"elements are nested deeper than {DEPTH_MOST}")
         if self._kept >= KEPT_MOST:
             raise self._bad(f"more than {KEPT_MOST} elements where fewer are usual")
-        if namespace != self._namespace:
-            name = full_name  # of others' extensions, which mean nothing here
+        # Those of others' extensions keep their whole name, and mean nothing here.
+        name = full_name.removeprefix(self._prefix)
         self._open.append(Element(name, self._parser.CurrentLineNumber, attributes))
         self._kept_before.append(self._kept)
         self._kept += 1
 
-    def _check_message(self, namespace: str, name: str) -> None:
+    def _check_message(self, full_name: str) -> None:
+        namespace, space, name = full_name.rpartition(" ")
         version = namespace.rpartition(":")[2]
         if name != "Document" or not version.startswith(tuple(f"{one}." for one in self._messages)):
             wanted = " or ".join(self._messages)
             raise self._bad(
                 f"this is no {wanted}: it begins with {name[:35]} of {namespace[:70] or 'nothing'}"
             )
-        self._namespace = namespace
+        self._prefix = namespace + space
 
     def _end(self, _: str) -> None:
         element, kept_before = self._open.pop(), self._kept_before.pop()

@@ -58,7 +58,7 @@ from onecard.payments.payouts.rules import (
 from onecard.payments.refunds import rules as refund_rules
 from onecard.payments.refunds.model import Refund, RefundState
 from onecard.payments.refunds.rules import STAFF, round_in_favour
-from onecard.payments.refunds.store import insert_history, move_refunds, update_refunds
+from onecard.payments.refunds.store import answer_refunds, insert_history, move_refunds
 from onecard.sealing.keys import KeyDestroyed, MasterKey, SealingKey
 from onecard.sealing.subscriber_keys import get_subscriber_keys
 from onecard.values.money import Currency, Money
@@ -556,7 +556,7 @@ async def _save_refunds(
     """Write refunds with a row of history and of the audit record each. Of one that changed twice, the last stands."""
     if not refunds:
         return
-    await update_refunds(connection, part, refunds)
+    await answer_refunds(connection, part, refunds)
     history = [(refund, what, refund.reason) for refund in refunds]
     await insert_history(connection, part, history, at, actor)
     await _record_refunds(connection, at, actor, what, [(refund.id, refund.amount) for refund in refunds])

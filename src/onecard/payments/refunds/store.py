@@ -50,6 +50,15 @@ FROM unnest($2::bigint[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $
      AS q(id, state, version, micros, reason, sealed, shown, payee_by, cooling_until, verified_at, verified_by,
           verified_how, approved_at, approved_by, run, is_frozen, reopened, closed_at)
 WHERE r.part = $1 AND r.id = q.id"""
+# What a bank's answer changes.
+ANSWER = """
+UPDATE refund r SET
+    state = q.state, version = q.version, amount_micros = q.micros, reason = q.reason, is_frozen = q.is_frozen,
+    reopened = q.reopened, closed_at = q.closed_at
+FROM unnest($2::bigint[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::boolean[], $8::boolean[],
+            $9::timestamptz[])
+     AS q(id, state, version, micros, reason, is_frozen, reopened, closed_at)
+WHERE r.part = $1 AND r.id = q.id"""
 INSERT_HISTORY = """
 INSERT INTO refund_history (part, refund_id, version, state, at, actor, what, reason)
 SELECT $1, q.id, q.version, q.state, $2, $3, q.what, q.reason
@@ -180,6 +189,22 @@ async def update_refunds(connection: Connection, part: int, refunds: Sequence[Re
         [one.approved_at for one in refunds],
         [one.approved_by for one in refunds],
         [one.run_id for one in refunds],
+        [one.is_frozen for one in refunds],
+        [one.reopened for one in refunds],
+        [one.closed_at for one in refunds],
+    )
+
+
+async def answer_refunds(connection: Connection, part: int, refunds: Sequence[Refund]) -> None:
+    """Write what the bank has made of refunds: all that its answers change."""
+    await connection.execute(
+        ANSWER,
+        part,
+        [one.id for one in refunds],
+        [one.state for one in refunds],
+        [one.version for one in refunds],
+        [one.amount.micros for one in refunds],
+        [one.reason for one in refunds],
         [one.is_frozen for one in refunds],
         [one.reopened for one in refunds],
         [one.closed_at for one in refunds],
