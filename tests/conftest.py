@@ -42,10 +42,21 @@ MIGRATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 
+TEMPORARY = "/tmp"  # noqa: S108  # with a short path, for sockets
+MEMORY, MEMORY_OCTETS_LEAST = Path("/dev/shm"), 4 << 30  # noqa: S108
+"""A database is copied there in a quarter of the time."""
+
+
+def _fast_place() -> str:
+    """In memory, where there is room for what the tests of a whole run leave there for a while."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_OCTETS_LEAST
+    return str(MEMORY) if roomy and os.access(MEMORY, os.W_OK) else TEMPORARY
+
+
 @contextmanager
-def _open_directory() -> Iterator[Path]:
+def _open_directory(place: str = TEMPORARY) -> Iterator[Path]:
     """A temporary directory that other accounts can pass through: pytest's own keep PostgreSQL's out."""
-    path = Path(tempfile.mkdtemp(prefix="onecard-test-", dir="/tmp"))
+    path = Path(tempfile.mkdtemp(prefix="onecard-test-", dir=place))
     path.chmod(0o711)
     try:
         yield path
@@ -78,7 +89,7 @@ def made_directory(_made_directory: Path, data_directory: Path) -> Path:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server() -> AsyncIterator[EmbeddedServer]:
     """One server for the whole run. Not to be stopped or killed: tests of that start one of their own."""
-    with _open_directory() as parent:
+    with _open_directory(_fast_place()) as parent:
         async with await EmbeddedServer.start(parent / "data", settings=FAST_AND_UNSAFE) as server:
             yield server
 

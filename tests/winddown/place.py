@@ -37,12 +37,14 @@ from onecard.gateways.diameter.messages import CreditControlAnswer
 from onecard.gateways.nchf.consumers import hash_token
 from onecard.gateways.smpp.constants import CommandStatus
 from onecard.gateways.smpp.events import TextAnswered
+from onecard.gateways.smpp.pdus import ShortMessage
 from onecard.ledger import Account, top_up
 from onecard.payments.actions import make_vouchers
 from onecard.payments.model import NewVoucher
 from onecard.story.network import Network, open_network
 from onecard.story.place import NETWORK, OUR_HOST, OUR_REALM
 from onecard.story.sessions import CreditSession, read_grant
+from onecard.values.address import international
 from onecard.values.alphabet import decode_text
 from onecard.values.clock import MovedClock
 from onecard.values.gate import NO_ORDER
@@ -142,12 +144,16 @@ class Place:
 
     async def order(self, words: str) -> str:
         """Text a command to the service code; the answer that comes back."""
-        told = len(self.town.host.texts)
+        told = len(self._told())
         if refused := await self.text(self.primary, "12583", words):
             return refused
-        await self.town.settle(lambda: len(self.town.host.texts) > told, "the answer")
-        answer = self.town.host.texts[told]
+        await self.town.settle(lambda: len(self._told()) > told, "the answer")
+        answer = self._told()[told]
         return decode_text(answer.body, answer.data_coding) or ""
+
+    def _told(self) -> list[ShortMessage]:
+        """What came to the card in use: other cards are told of their plans meanwhile."""
+        return [text for text in self.town.host.texts if text.destination == international(self.primary)]
 
     async def open(self, session: CreditSession, wanted: int = 60) -> str:
         """Open a session over Diameter, and end it where it was granted something."""
