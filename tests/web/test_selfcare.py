@@ -12,10 +12,14 @@ import pypdf
 import pytest
 
 import shop
+from messages.texts import make_acceptance
+from onecard.catalogue.model import ListedRate, Rate, UsageKind
+from onecard.catalogue.rules import explain, facts_of
 from onecard.database.pool import Database, connection
 from onecard.lines.actions import decide_on_application
 from onecard.lines.model import ApplicationState, LineRefusal, Verification
 from onecard.lines.store import list_lines
+from onecard.messages.store import ACCEPTED, accept_batch
 from onecard.payments.actions import make_vouchers
 from onecard.payments.model import VoucherRefusal
 from onecard.subscribers.model import ClaimRefusal, SubscriberRefusal
@@ -23,6 +27,7 @@ from onecard.values.clock import MovedClock
 from onecard.values.gate import NO_ORDER
 from onecard.values.language import Language
 from onecard.values.money import Money
+from onecard.values.phone import Country
 from onecard.web.selfcare.refusals import word_of
 from onecard.web.words import WORDS
 from onecard.winddown.gatekeeper import Gatekeeper
@@ -239,7 +244,9 @@ async def test_usage_is_explained_charge_by_charge_and_summed_by_line(me: Self) 
                 shop.AT + timedelta(days=1, minutes=number),
             )
     page = await me.read("/usage")
-    assert page.count("2 segments at 0.10") == 30
+    assert (
+        page.count('<p lang="en">text from CN to 86: 2 segments at 0.10') == 30
+    )  # from before facts were kept
     assert "$0.20" in page
     assert "+86 138 0013 8000: CA$8.00" in page
     older = re.search(r'href="(/usage\?[^"]+)"', page)
@@ -250,6 +257,26 @@ async def test_usage_is_explained_charge_by_charge_and_summed_by_line(me: Self) 
     assert b"$8.00" in chart.content
     assert b"<script" not in chart.content
     assert b"http" not in re.sub(rb'xmlns(:\w+)?="[^"]+"|<!--.*?-->', b"", chart.content, flags=re.DOTALL)
+
+
+async def test_a_charge_whose_facts_were_kept_is_explained_in_the_language_of_who_reads(me: Self) -> None:
+    rate = Rate(UsageKind.TEXT, Country("CN"), 100_000, prefix="86")
+    listed = ListedRate("Spring", shop.AT, shop.CAD, rate)
+    row = make_acceptance(
+        1,
+        me.card.account_id,
+        card_id=me.card.id,
+        line_id=await me.line(1),
+        price_micros=200_000,
+        rate=explain(listed, 2).as_text(),
+        facts=facts_of(listed, 2),
+    )
+    assert await accept_batch(me.database.pool, me.card.part, [row]) == [ACCEPTED]
+    assert "Prices “Spring” of" in await me.read("/usage")
+    await me.send("/language", language="zh-Hans", next="/")
+    page = await me.read("/usage")
+    assert "短信，中国至+86：2段，每段\u00a0CA$0.10：CA$0.20" in page.replace("每段 ", "每段\u00a0")
+    assert '<p lang="en">' not in page
 
 
 async def test_a_claim_code_is_shown_once_and_works(me: Self) -> None:

@@ -78,6 +78,8 @@ class ListedRate(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     effective_from: datetime
     currency: Currency
     rate: Rate
+    is_free_by_order: bool = False
+    """It takes the place of a rate once the order to stop has ended charging; `book` names the stage."""
 
 
 class Use(msgspec.Struct, frozen=True, gc=False):
@@ -122,6 +124,17 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
             said.append(f"at least {format_micros(self.minimum_micros)}")
         price = f"{format_micros(self.price_micros)} {self.currency}"
         return f"{self.book} of {self.effective_from.date()}: {self.rate}: {', '.join(said)}: {price}"
+
+
+class ChargeFacts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What an `Explanation` is made from, kept beside its sentence: enough to say it in another language."""
+
+    listed: ListedRate
+    units: int
+    """Those that the price is for."""
+    price_micros: int
+    is_paid_by_allowance: bool = False
+    """An allowance paid the units instead."""
 
 
 def say_units(units: int, unit: str) -> str:

@@ -17,6 +17,7 @@ from onecard.catalogue.model import (
     HOME,
     SHORT_CODE,
     UNKNOWN_ZONE,
+    ChargeFacts,
     Explanation,
     ListedRate,
     PriceBook,
@@ -226,6 +227,11 @@ def explain(listed: ListedRate, units: int) -> Explanation:
         rate.minimum_micros,
         price(rate, units),
     )
+
+
+def facts_of(listed: ListedRate, units: int) -> ChargeFacts:
+    """What `explain` makes its words from, to be said in any language."""
+    return ChargeFacts(listed, units, price(listed.rate, units))
 
 
 @lru_cache(maxsize=4096)

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from onecard.catalogue.model import ListedRate, Rate, UsageKind
-from onecard.catalogue.rules import explain, price, units_affordable
+from onecard.catalogue.rules import explain, facts_of, price, units_affordable
 from onecard.charging.model import (
     Ask,
     Grant,
@@ -344,6 +345,7 @@ def _explain(pieces: Sequence[Piece], place: int) -> dict[str, object]:
         "units": piece.units,
         "allowance_units": piece.units - piece.paid_units,
         "price": explain(listed, piece.paid_units).as_text(),
+        "facts": to_builtins(facts_of(listed, piece.paid_units)),
     }
 
 

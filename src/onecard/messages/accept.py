@@ -15,8 +15,10 @@ from functools import partial
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from onecard.cards.model import CardState
+from onecard.catalogue.model import ChargeFacts
 from onecard.database.batch import BatchWriter, QueueFull, WriterClosed
 from onecard.database.pool import DatabaseUnavailable, Pool
 from onecard.lines.model import Line
@@ -94,6 +96,7 @@ class _Terms:
     rate: str = ""
     price_micros: int = 0
     allowance_account_id: int | None = None
+    facts: ChargeFacts | None = None
 
 
 class TextAcceptor:
@@ -290,9 +293,10 @@ class TextAcceptor:
             may_use_cash = may_use_cash and allowance.overage
             if not self._is_spent(allowance.account_id, now):
                 why_free = f"paid by an allowance, instead of {why}"
-                yield _Terms(Direction.FROM_CARD, decision.far, why_free, 0, allowance.account_id)
+                facts = replace(decision.facts, is_paid_by_allowance=True)
+                yield _Terms(Direction.FROM_CARD, decision.far, why_free, 0, allowance.account_id, facts)
         if may_use_cash:
-            yield _Terms(Direction.FROM_CARD, decision.far, why, price)
+            yield _Terms(Direction.FROM_CARD, decision.far, why, price, facts=decision.facts)
 
     def _is_spent(self, account_id: int, now: datetime) -> bool:
         """An allowance that could not pay is asked again only after a while: a text that failed may give back."""
@@ -373,6 +377,7 @@ class TextAcceptor:
             key.seal(msgspec.msgpack.encode(text.envelope), bound_to),
             key.seal(msgspec.msgpack.encode(text.submitted), bound_to) if text.submitted else None,
             terms.allowance_account_id,
+            terms.facts,
         )
 
 

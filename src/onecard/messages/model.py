@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import msgspec
 
+from onecard.catalogue.model import ChargeFacts
 from onecard.values.address import Address
 
 
@@ -138,6 +139,8 @@ class Acceptance(msgspec.Struct, frozen=True, gc=False):
     sealed_addresses: bytes | None
     allowance_account_id: int | None = None
     """The ledger account of the allowance that pays the segments; None: cash pays the price."""
+    facts: ChargeFacts | None = None
+    """What `rate` says, None where it says nothing."""
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):
@@ -176,6 +179,8 @@ class Trace(msgspec.Struct, frozen=True):
     accepted_at: datetime
     handed_over_at: datetime | None
     done_at: datetime | None
+    facts: ChargeFacts | None = None
+    """What `rate` says; texts from before these were kept have none."""
 
 
 class CancelRefusal(IntEnum):

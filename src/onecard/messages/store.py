@@ -1,4 +1,4 @@
-"""The SQL of texts. Batches go through `accept_messages` and `progress_messages` of migration 0005."""
+"""The SQL of texts. Batches go through `accept_messages` and `progress_messages` of migrations 0020 and 0005."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from datetime import datetime
 from operator import attrgetter
 
 import asyncpg
+from msgspec import convert
 
+from onecard.catalogue.model import ChargeFacts
 from onecard.database.pool import Connection, DatabaseUnavailable, Pool, connection
 from onecard.messages.model import Acceptance, Direction, Progress, TextState, Trace
 
-ACCEPT = "SELECT accept_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)"
+ACCEPT = "SELECT accept_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)"
 PROGRESS = "SELECT progress_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
 FORGET = "DELETE FROM delivery WHERE part = $1 AND id = ANY ($2)"
 CLAIM_TEXTS = "SELECT * FROM claim_texts($1, $2, $3, $4, $5)"
@@ -65,6 +67,7 @@ async def accept_batch(pool: Pool, part: int, rows: Sequence[Acceptance]) -> lis
             [row.sealed_body for row in rows],
             [row.sealed_addresses for row in rows],
             [row.allowance_account_id for row in rows],
+            [row.facts for row in rows],
         )
     return statuses or [ACCEPTED] * len(rows)
 
@@ -379,4 +382,8 @@ async def delete_traces(borrowed: Connection, part: int, before: datetime) -> in
 
 def _trace(row: asyncpg.Record) -> Trace:
     fields = {name: row[name] for name in Trace.__struct_fields__}
-    return Trace(**fields | {"direction": Direction(row["direction"]), "state": TextState(row["state"])})
+    facts = row["facts"] and convert(row["facts"], ChargeFacts)
+    return Trace(
+        **fields
+        | {"direction": Direction(row["direction"]), "state": TextState(row["state"]), "facts": facts}
+    )

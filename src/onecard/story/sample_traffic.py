@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from onecard.catalogue.model import Tariff, UsageKind, Use
-from onecard.catalogue.rules import explain, find_rate
+from onecard.catalogue.model import ChargeFacts, Tariff, UsageKind, Use
+from onecard.catalogue.rules import explain, facts_of, find_rate
 from onecard.catalogue.store import load_tariff
 from onecard.charging.actions import CreditControl
 from onecard.charging.model import Ask, Operation, Request, Result
@@ -165,6 +165,7 @@ def _make_own_text(
         segments=segments,
         price_micros=why.price_micros,
         rate=why.as_text(),
+        facts=facts_of(listed, segments),
     )
 
 
@@ -185,6 +186,7 @@ def _accept(
     segments: int = 1,
     price_micros: int = 0,
     rate: str = "",
+    facts: ChargeFacts | None = None,
 ) -> Acceptance:
     return Acceptance(
         id=text_id,
@@ -205,6 +207,7 @@ def _accept(
         expires_at=at + timedelta(days=2),
         sealed_body=b"",  # gone as soon as it is handed over
         sealed_addresses=None,
+        facts=facts,
     )
 
 

@@ -33,4 +33,4 @@ def rate_under(gates: Gates, listed: ListedRate) -> ListedRate:
 def _make_free(listed: ListedRate, closed: Closed) -> ListedRate:
     assert closed.stage is not None and closed.since is not None  # charging is open until a stage ends it
     rate = replace(listed.rate, price_micros=0, setup_micros=0, minimum_micros=0)
-    return ListedRate(closed.stage, closed.since, listed.currency, rate)
+    return ListedRate(closed.stage, closed.since, listed.currency, rate, is_free_by_order=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 
 from onecard.cards.model import Card
-from onecard.catalogue.model import Explanation
+from onecard.catalogue.model import ChargeFacts, Explanation
 from onecard.lines.model import Line
 from onecard.values.address import Address
 from onecard.values.language import Language
@@ -102,6 +102,8 @@ class FromCard:
     far: str
     explanation: Explanation
     """What the text costs, and by which rate."""
+    facts: ChargeFacts
+    """The same, for those who do not read English."""
 
     @property
     def price_micros(self) -> int:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from onecard.cards.model import CardState
 from onecard.catalogue.model import Tariff, UsageKind, Use
-from onecard.catalogue.rules import explain, find_rate
+from onecard.catalogue.rules import explain, facts_of, find_rate
 from onecard.lines.model import Line, Usage
 from onecard.lines.rules import is_blocked, takes
 from onecard.switching.dialling import read_destination, read_dialled, read_sender, show_sender
@@ -182,6 +182,7 @@ def _priced(
     link = setting.routes.link_for_line(line.msisdn)
     if link is None:
         return TextRefusal.NO_ROUTE
+    listed = rate_under(gates, listed)
     return FromCard(
         entry,
         line,
@@ -189,5 +190,6 @@ def _priced(
         source=international(line.msisdn),
         destination=international(number) if number.startswith("+") else unknown(number),
         far=number,
-        explanation=explain(rate_under(gates, listed), segments),
+        explanation=explain(listed, segments),
+        facts=facts_of(listed, segments),
     )

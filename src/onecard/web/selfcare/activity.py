@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from onecard.charging.records import StoredRecord, list_records, say_prices
+from onecard.charging.records import StoredRecord, list_records
 from onecard.database.pool import Connection
 from onecard.lines.store import CardWithLines
 from onecard.messages.model import Direction, Trace
@@ -14,6 +14,7 @@ from onecard.messages.store import list_traces
 from onecard.values.money import Money
 from onecard.values.phone import mask
 from onecard.web import store
+from onecard.web.selfcare.charges import Reason, reasons_of_record, reasons_of_text
 from onecard.web.selfcare.me import Me
 
 ID_MOST = 2**63 - 1
@@ -33,8 +34,8 @@ class Activity:
     units: int
     price: Money
     allowance_units: int
-    why: Sequence[str]
-    """How the charge came about: a sentence for each rate."""
+    why: Sequence[Reason]
+    """How the charge came about: one for each rate."""
     trace: Trace | None = None
 
 
@@ -99,7 +100,7 @@ def _of_text(trace: Trace, card: CardWithLines, numbers: Mapping[int, str]) -> A
         units=trace.segments,
         price=Money(trace.price_micros, card.currency),
         allowance_units=0,
-        why=(trace.rate,) if trace.rate else (),
+        why=reasons_of_text(trace),
         trace=trace,
     )
 
@@ -115,5 +116,5 @@ def _of_record(record: StoredRecord, numbers: Mapping[int, str]) -> Activity:
         units=record.units,
         price=Money(record.price_micros, record.currency),
         allowance_units=record.allowance_units,
-        why=say_prices(record),
+        why=reasons_of_record(record),
     )

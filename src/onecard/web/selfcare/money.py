@@ -22,6 +22,7 @@ from onecard.web import store
 from onecard.web.given import GivenForm, GivenLayout, GivenSite, GivenVisit
 from onecard.web.layout import Page
 from onecard.web.selfcare.activity import ID_MOST, Cursor, list_activity
+from onecard.web.selfcare.charges import say_charge
 from onecard.web.selfcare.chart import draw_spending
 from onecard.web.selfcare.home import get_account
 from onecard.web.selfcare.me import GivenMe, Me
@@ -120,9 +121,14 @@ async def receipt(site: GivenSite, visit: GivenVisit, me: GivenMe, event: FromPa
         entry.at,
         entry.kind.name.lower(),
         Money(entry.available_micros, account.currency),
-        entry.memo,
+        _say_memo(entry),
     )
     return answer_receipt(drawn, visit, site)
+
+
+def _say_memo(entry: Entry) -> str | None:
+    """The reference of a receipt: of a voucher its serial, without the word that the ledger has before it."""
+    return entry.memo and entry.memo.removeprefix("voucher ")
 
 
 @get("/usage")
@@ -146,6 +152,7 @@ async def usage_page(
         page=page,
         spent=spent,
         is_first=after == Cursor(),
+        say_charge=say_charge,
     )
 
 
