@@ -20,7 +20,7 @@ from cli.terminal import CANADIAN, SUBSCRIBER, Terminal
 from onecard.cli.app import GROUPS
 from onecard.cli.options import Options
 from onecard.cli.reference import write_reference
-from onecard.node.config import load_config
+from onecard.node.config_reading import load_config
 from onecard.node.serve import master_key_file
 
 PROGRAM = str(Path(sys.executable).with_name("onecard"))

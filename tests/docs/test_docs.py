@@ -34,7 +34,8 @@ from onecard.gateways.smpp.translate import (
     STATUS_OF_REPLACE_REFUSAL,
 )
 from onecard.node import config, payment_config
-from onecard.node.config import ConfigError, load_config
+from onecard.node.config import ConfigError
+from onecard.node.config_reading import load_config
 from onecard.values.gate import OPENED_BY_A_STAGE, Capability
 from onecard.winddown import reading as winddown
 from onecard.winddown.model import PROTECTED, RefundPolicy, ValueKind

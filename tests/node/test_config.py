@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from onecard.node.config import ConfigError, Web, load_config, passwords
+from onecard.node.config import ConfigError, Web, passwords
+from onecard.node.config_reading import load_config
 from onecard.sealing.passwords import hash_password
 from onecard.switching.model import LinkRole
 

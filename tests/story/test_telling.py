@@ -12,7 +12,7 @@ import pytest
 from onecard.catalogue.model import UsageKind
 from onecard.catalogue.reading import read_toml_price_list
 from onecard.gateways.smpp.constants import CommandStatus
-from onecard.node.config import load_config
+from onecard.node.config_reading import load_config
 from onecard.story.act import Act, Event, NotAsExpected
 from onecard.story.cast import CHINESE_FRIEND
 from onecard.story.place import NETWORK, SPARE_NETWORK, PlaceTaken, open_place

@@ -91,7 +91,7 @@ class Options:
 
     def find_config(self) -> Config | None:
         """The configuration, if one is named or lies in the working directory; raises ConfigError."""
-        from onecard.node.config import load_config
+        from onecard.node.config_reading import load_config
 
         file = self.config_file or (CONFIG_FILE if CONFIG_FILE.exists() else None)
         return None if file is None else load_config(file)

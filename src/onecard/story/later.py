@@ -17,7 +17,7 @@ import uvloop
 
 from onecard.database.embedded import attach
 from onecard.database.pool import Database, open_pool
-from onecard.node.config import load_config
+from onecard.node.config_reading import load_config
 from onecard.node.node import run_node
 from onecard.node.serve import master_key_file
 from onecard.sealing.loading import load_master_key
