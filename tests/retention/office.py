@@ -8,6 +8,7 @@ from typing import Any
 
 import shop
 from onecard.cards.model import Card
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection
 from onecard.lines.model import LineLimits
 from onecard.retention import actions
@@ -15,7 +16,7 @@ from onecard.retention.model import DataClass, PurgeRefusal, PurgeRun, Span, Spa
 from onecard.sales.actions import end_card
 from onecard.sealing.keys import MasterKey
 from onecard.sealing.periods import PeriodKeys
-from onecard.sealing.renewal import Renewal, list_parts
+from onecard.sealing.renewal import Renewal
 from onecard.subscribers.actions import open_contact
 from onecard.subscribers.model import Contact
 from onecard.values.clock import MovedClock

@@ -23,9 +23,9 @@ from onecard.catalogue.actions import import_price_book
 from onecard.catalogue.model import PriceBook, Tariff
 from onecard.catalogue.reading import read_csv_price_list
 from onecard.catalogue.store import load_tariff
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection, Pool, connection
 from onecard.ledger.actions import top_up
-from onecard.ledger.store import list_parts
 from onecard.lines import actions as line_actions
 from onecard.lines.model import Application, Line, LineLimits, LineRefusal, Usage, Verification
 from onecard.lines.model import Window as LineWindow

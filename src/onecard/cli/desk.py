@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from onecard.cli import store
 from onecard.cli.failures import Failure
 from onecard.cli.options import NO_CONFIG, Options
 from onecard.database.directory import ServerDirectory
 from onecard.database.migrations import pending
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection, open_database
 from onecard.database.pool import connection as borrow
 from onecard.node.config import Config, ConfigError
@@ -98,5 +98,5 @@ def check_made(options: Options) -> None:
 async def _check_ready(connection: Connection) -> None:
     if await pending(connection):
         raise Failure("not_migrated", "the database is not up to date: run `onecard db migrate`")
-    if not await store.list_parts(connection):
+    if not await list_parts(connection):
         raise Failure("no_parts", "the database has no parts yet: run `onecard db init`")

@@ -12,13 +12,13 @@ from typing import Annotated, Any, BinaryIO, TextIO
 import msgspec
 import typer
 
-from onecard.cli import store as cli_store
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.options import ID_HIGHEST
 from onecard.cli.secret import new_private_binary, new_private_file
 from onecard.cli.show import Answer, Table
+from onecard.database.parts import list_parts
 from onecard.node.notice_post import load_wording, make_sender
 from onecard.subscribers.actions import read_contacts
 from onecard.subscribers.model import Contact
@@ -242,7 +242,7 @@ async def _find_deadline(desk: Desk) -> datetime | None:
 
 async def _list_not_reached(desk: Desk, notice: int, after: int, most: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for part in await cli_store.list_parts(desk.connection):
+    for part in await list_parts(desk.connection):
         rows += await evidence_store.list_not_reached(desk.connection, part, notice, after=after, most=most)
     rows.sort(key=lambda row: (row["subscriber_id"], row["occasion"]))
     return [{"subscriber": row["subscriber_id"], **row} for row in rows[:most]]
@@ -284,7 +284,7 @@ async def evidence(desk: Desk, notice: NoticeArgument) -> None:
 
 
 async def _stream(desk: Desk, notice: int) -> AsyncIterator[dict[str, Any]]:
-    for part in await cli_store.list_parts(desk.connection):
+    for part in await list_parts(desk.connection):
         async for row in evidence_store.stream_evidence(desk.connection, part, notice):
             yield row
 
@@ -404,7 +404,7 @@ async def letters_(
                 desk.at,
                 actor=desk.actor,
                 master=desk.load_master_key(),
-                parts=await cli_store.list_parts(desk.connection),
+                parts=await list_parts(desk.connection),
                 notice_id=notice,
                 rules=desk.config.notices.rules,
                 most=most,
@@ -427,7 +427,7 @@ async def reprint(
                 desk.at,
                 actor=desk.actor,
                 master=desk.load_master_key(),
-                parts=await cli_store.list_parts(desk.connection),
+                parts=await list_parts(desk.connection),
                 letters_id=letters_id,
             )
         )
@@ -443,7 +443,7 @@ async def posted(desk: Desk, letters_id: LettersArgument) -> Answer:
             desk.connection,
             desk.at,
             actor=desk.actor,
-            parts=await cli_store.list_parts(desk.connection),
+            parts=await list_parts(desk.connection),
             letters_id=letters_id,
             rules=desk.config.notices.rules,
         )

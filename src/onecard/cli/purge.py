@@ -16,13 +16,13 @@ from onecard.cli.options import ID_HIGHEST
 from onecard.cli.progress import Progress
 from onecard.cli.secret import new_private_file, put_on_disk
 from onecard.cli.show import Answer, Table
+from onecard.database.parts import list_parts
 from onecard.retention import actions, store
 from onecard.retention.model import DataClass, PurgeRun, Span, Spans
 from onecard.retention.rules import is_stayed
 from onecard.sealing.check import check_master_key
 from onecard.sealing.loading import periods_directory
 from onecard.sealing.periods import PeriodKeys
-from onecard.sealing.renewal import list_parts
 from onecard.sealing.signing import sign_document
 from onecard.winddown.store import load_in_force
 

@@ -27,7 +27,7 @@ from onecard.cli.payee import (
 )
 from onecard.cli.secret import read_secret
 from onecard.cli.show import Answer, Table
-from onecard.cli.store import list_parts
+from onecard.database.parts import list_parts
 from onecard.payments.actions import redeem
 from onecard.payments.payouts.rules import make_end_to_end_id
 from onecard.payments.payouts.store import list_payouts_of_refund

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection
 
-LIST_PARTS = "SELECT part FROM part ORDER BY part"
 INSERT_PARTS = "INSERT INTO part SELECT unnest($1::integer[])"
 HAS_KEYS = """
 SELECT EXISTS (SELECT FROM subscriber_key) OR EXISTS (SELECT FROM body_key) OR EXISTS (SELECT FROM voucher_batch)"""
@@ -23,10 +23,6 @@ LIST_LINK_STATUS = """
 SELECT link, node, bound_sessions, waiting, texts_in, texts_refused, texts_out, texts_failed, receipts_in,
        receipts_out, last_error, at
 FROM link_status ORDER BY link, node"""
-
-
-async def list_parts(connection: Connection) -> list[int]:
-    return [row["part"] for row in await connection.fetch(LIST_PARTS)]
 
 
 async def insert_parts(connection: Connection, parts: Sequence[int]) -> list[int]:

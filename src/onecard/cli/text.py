@@ -13,6 +13,7 @@ from onecard.cli.failures import Failure, Misuse
 from onecard.cli.find import find_card
 from onecard.cli.options import ID_HIGHEST
 from onecard.cli.show import Answer, Table
+from onecard.database.parts import list_parts
 from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
 from onecard.messages.model import Trace
 from onecard.messages.store import find_trace, list_traces
@@ -57,7 +58,7 @@ async def trace(
 
 
 async def _tell_one(desk: Desk, text_id: int) -> Answer:
-    parts = await store.list_parts(desk.connection)
+    parts = await list_parts(desk.connection)
     found = await find_trace(desk.connection, parts, text_id)
     if found is None:
         raise Failure("unknown_text", f"there is no trace of a text {text_id}, or it was deleted by age")

@@ -22,12 +22,12 @@ from onecard.charging.records import (
     stream_records,
     write_csv_row,
 )
-from onecard.cli import store
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.find import find_card
 from onecard.cli.show import Answer, Table
 from onecard.cli.times import read_time
+from onecard.database.parts import list_parts
 from onecard.values.money import Money
 
 app = new_group("Usage records: what was used, and what it cost.")
@@ -82,7 +82,7 @@ async def export(
     begin, end = read_time(desk, since), read_time(desk, until)
     as_json = format_ is Format.JSON or desk.options.as_json
     async with desk.connection.transaction(isolation="repeatable_read", readonly=True):
-        parts = await store.list_parts(desk.connection)
+        parts = await list_parts(desk.connection)
         records = stream_records(desk.connection, parts, begin, end)
         await (_write_json(records) if as_json else _write_csv(records))
 

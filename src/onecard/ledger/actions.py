@@ -14,6 +14,7 @@ from functools import partial
 
 from onecard import audit
 from onecard.database.batch import BatchWriter
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection, Pool, connection
 from onecard.ledger import store
 from onecard.ledger.model import (
@@ -76,7 +77,7 @@ class Ledger:
 async def open_ledger(pool: Pool, clock: Clock, *, batch_most: int = BATCH_MOST) -> AsyncIterator[Ledger]:
     """A ledger that writes to every part of the database."""
     async with connection(pool) as borrowed:
-        parts = await store.list_parts(borrowed)
+        parts = await list_parts(borrowed)
     ledger = Ledger(pool, clock, parts, batch_most=batch_most)
     try:
         yield ledger

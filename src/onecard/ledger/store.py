@@ -92,11 +92,6 @@ async def get_available(connection: Connection, part: int, account_ids: Sequence
     return {row["id"]: Money(row["available"], Currency(row["currency"])) for row in rows}
 
 
-async def list_parts(connection: Connection) -> list[int]:
-    """Every part of this database."""
-    return [row["part"] for row in await connection.fetch("SELECT part FROM part ORDER BY part")]
-
-
 async def insert_account(connection: Connection, part: int, currency: Currency, at: datetime) -> int:
     """Open a subscriber's account, and the system's own of that part and currency where they are missing."""
     await connection.execute(INSERT_SYSTEM_ACCOUNTS, part, currency, at)

@@ -12,6 +12,7 @@ import asyncpg
 
 from onecard.cards.model import Card
 from onecard.cards.store import find_card_of_sim, read_card
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection
 from onecard.lines.model import (
     Application,
@@ -437,9 +438,9 @@ async def find_card_with_lines_by_sim(
 
 async def stream_cards_with_lines(connection: Connection) -> AsyncIterator[CardWithLines]:
     """All cards that have not ended, part by part, for a warm start."""
-    for part_row in await connection.fetch("SELECT part FROM part ORDER BY part"):
+    for part in await list_parts(connection):
         last_id = 0
-        while rows := await connection.fetch(LIST_CARDS_WITH_LINES, part_row["part"], last_id, CARDS_A_PAGE):
+        while rows := await connection.fetch(LIST_CARDS_WITH_LINES, part, last_id, CARDS_A_PAGE):
             for _, group in groupby(rows, key=itemgetter("id")):
                 yield _card_with_lines(list(group))
             last_id = rows[-1]["id"]

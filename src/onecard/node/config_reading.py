@@ -28,13 +28,13 @@ from onecard.node.config import (
 from onecard.node.payment_config import check_payments
 from onecard.retention.model import DataClass
 from onecard.subscribers.rules import EMAIL
+from onecard.switching.dialling import SLOT_MOST
 from onecard.switching.model import LinkRole
 from onecard.values.hours import BadHours, parse_hours
 from onecard.values.money import BadMoney, parse_currency, parse_micros
 from onecard.values.phone import BadNumber, parse_country
 from onecard.values.table import BadTable
 
-SLOT_MOST = 9
 RETENTION_DAYS_MOST = 36_500
 
 

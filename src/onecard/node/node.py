@@ -21,6 +21,7 @@ from onecard.catalogue.store import load_tariff
 from onecard.charging.actions import CreditControl
 from onecard.charging.allowances import list_text_allowances
 from onecard.database.migrations import pending
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection, Database, Pool, connection
 from onecard.gateways.http.app import make_app
 from onecard.gateways.http.payments import PaymentRoutes
@@ -34,7 +35,6 @@ from onecard.gateways.smpp.link import Exchange, LinkSettings
 from onecard.gateways.smpp.link import Link as SmppLink
 from onecard.gateways.smpp.server import SmppServer
 from onecard.gateways.smpp.session import SessionSettings
-from onecard.ledger.store import list_parts
 from onecard.lines.store import find_card_with_lines, find_card_with_lines_by_sim
 from onecard.messages.accept import TextAcceptor, TextLimits
 from onecard.messages.commands import CommandDesk

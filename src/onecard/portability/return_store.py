@@ -36,7 +36,6 @@ CONFIRM_RETURN = "UPDATE number_return SET confirmed_at = $2, confirmed_by = $3 
 COUNT_NUMBERS = "SELECT country, state, count(*) AS count FROM number GROUP BY country, state"
 COUNT_IMPORTED = """
 SELECT coalesce(sum((detail->>'count')::bigint), 0)::bigint FROM audit WHERE action = 'import_numbers'"""
-LIST_PARTS = "SELECT part FROM part ORDER BY part"
 LIST_OF_PART = "SELECT msisdn FROM number WHERE part = $1 AND state = $2"
 LIST_ACTIVE = "SELECT msisdn FROM line WHERE part = $1 AND state = 'active'"
 LIST_APPLIED = "SELECT msisdn FROM application WHERE part = $1 AND state = 'applied'"
@@ -97,10 +96,6 @@ async def count_imported(connection: Connection) -> int:
     """How many numbers came in, as the audit record says."""
     count: int = await connection.fetchval(COUNT_IMPORTED)
     return count
-
-
-async def list_parts(connection: Connection) -> tuple[int, ...]:
-    return tuple(row["part"] for row in await connection.fetch(LIST_PARTS))
 
 
 async def list_numbers_of_part(connection: Connection, part: int, state: NumberState) -> set[E164]:

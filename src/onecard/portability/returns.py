@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from onecard import audit
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection
 from onecard.legal_holds.store import is_held
 from onecard.lines.model import NumberState
@@ -80,7 +81,7 @@ async def _compare(connection: Connection) -> tuple[Difference, ...]:
     reserved: set[E164] = set()
     applied: set[E164] = set()
     taken: set[E164] = set()
-    for part in await return_store.list_parts(connection):
+    for part in await list_parts(connection):
         assigned |= await return_store.list_numbers_of_part(connection, part, NumberState.ASSIGNED)
         on_lines |= await return_store.list_active(connection, part)
         reserved |= await return_store.list_numbers_of_part(connection, part, NumberState.RESERVED)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from onecard import audit
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection
 from onecard.legal_holds.store import is_held
 from onecard.payments.payees import open_payee, seal_payee
@@ -30,7 +31,7 @@ from onecard.sealing import renewal
 from onecard.sealing.keys import MasterKey
 from onecard.sealing.lookup_key import destroy_unused_lookup_key
 from onecard.sealing.periods import PeriodKeys
-from onecard.sealing.renewal import Renewal, find_first_end, find_renewal_after, list_parts
+from onecard.sealing.renewal import Renewal, find_first_end, find_renewal_after
 from onecard.sealing.subscriber_keys import (
     create_subscriber_key,
     destroy_subscriber_key,

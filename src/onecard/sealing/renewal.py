@@ -12,6 +12,7 @@ from datetime import datetime
 
 import asyncpg
 
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection
 from onecard.sealing import body_keys, lookup_key, subscriber_keys
 from onecard.sealing.keys import WRAPPED_IN_PERIOD, MasterKey
@@ -28,7 +29,6 @@ INSERT = "INSERT INTO key_renewal (period, started_at, started_by, destroyed) VA
 FIRST_ENDED = "SELECT min(ended_at) FROM key_renewal"
 END = "UPDATE key_renewal SET ended_at = $2 WHERE period = $1"
 
-LIST_PARTS = "SELECT part FROM part ORDER BY part"
 PAGE_OF_SUBSCRIBERS = """
 SELECT subscriber_id AS id, wrapped FROM subscriber_key WHERE part = $1 AND subscriber_id > $2
 ORDER BY subscriber_id LIMIT $3 FOR UPDATE"""
@@ -144,10 +144,6 @@ async def find_first_end(connection: Connection) -> datetime | None:
     """Since when no data key is wrapped by the master key alone: earlier copies are not cut off by any renewal."""
     since: datetime | None = await connection.fetchval(FIRST_ENDED)
     return since
-
-
-async def list_parts(connection: Connection) -> tuple[int, ...]:
-    return tuple(row["part"] for row in await connection.fetch(LIST_PARTS))
 
 
 def _renewal(row: asyncpg.Record | None) -> Renewal | None:

@@ -17,6 +17,7 @@ import msgspec
 
 from onecard import audit, ledger
 from onecard.charging.periods import Subscription
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection
 from onecard.ledger import EntryKind, Posting
 from onecard.portability.returns import account_for_numbers
@@ -91,7 +92,7 @@ async def take_snapshot(
     async with connection.transaction():
         if await store.begin_snapshot(connection, as_of, file.plan.refunds, at, actor):
             await _record(connection, at, actor, "begin_snapshot", {"as_of": as_of.isoformat()})
-    parts = await store.list_parts(connection)
+    parts = await list_parts(connection)
     for done, part in enumerate(parts):
         told(done, len(parts))
         await _take_part(connection, at, part, zone)
@@ -216,7 +217,7 @@ async def name_residue(
     named stays the subscriber's.
     """
     policies = await _load_policies(connection)
-    parts = await store.list_parts(connection)
+    parts = await list_parts(connection)
     for done, part in enumerate(parts):
         told(done, len(parts))
         async with connection.transaction():
@@ -238,7 +239,7 @@ async def sum_residue_by_province(
     """
     counts: Counter[tuple[str, ResidueState, Currency]] = Counter()
     sums: Counter[tuple[str, ResidueState, Currency]] = Counter()
-    for part in await store.list_parts(connection):
+    for part in await list_parts(connection):
         after = 0
         while page := await store.list_residue(connection, part, after=after, most=PAGE):
             page, after = _whole_accounts(page)
@@ -314,7 +315,7 @@ async def _gather(
         return None
     proof = await ledger.check_ledger(connection)
     books = await reconcile(connection, at, actor=actor, zone=zone, policies=file.plan.refunds)
-    parts = await store.list_parts(connection)
+    parts = await list_parts(connection)
     version = (await list_versions(connection)).in_force
     assert version is not None
     return Facts(

@@ -22,8 +22,6 @@ from onecard.winddown.closing.model import (
 )
 from onecard.winddown.model import RefundPolicy, ValueKind
 
-LIST_PARTS = "SELECT part FROM part ORDER BY part"
-
 BEGIN_SNAPSHOT = """
 INSERT INTO closing_snapshot (as_of, policies, begun_at, begun_by) VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING RETURNING as_of"""
@@ -172,10 +170,6 @@ LIST_STATEMENTS = "SELECT id, made_at, made_by, sha256 FROM closing_statement OR
 FIND_SIGNED_STATEMENT = "SELECT signed FROM closing_statement WHERE id = $1"
 INSERT_STATEMENT = """
 INSERT INTO closing_statement (made_at, made_by, signed, sha256) VALUES ($1, $2, $3, $4) RETURNING id"""
-
-
-async def list_parts(connection: Connection) -> list[int]:
-    return [row["part"] for row in await connection.fetch(LIST_PARTS)]
 
 
 async def begin_snapshot(

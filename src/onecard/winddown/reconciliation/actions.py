@@ -8,6 +8,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from onecard import audit
+from onecard.database.parts import list_parts
 from onecard.database.pool import Connection
 from onecard.values.money import Currency, Money
 from onecard.winddown.model import RefundPolicy, ValueKind
@@ -60,7 +61,7 @@ async def reconcile(
 async def _look(
     connection: Connection, at: datetime, zone: ZoneInfo, policies: Mapping[ValueKind, RefundPolicy]
 ) -> Reconciliation:
-    parts = await store.list_parts(connection)
+    parts = await list_parts(connection)
     balances = await store.list_latest_balances(connection)
     links = await store.list_statements(connection)
     findings = _Findings()
@@ -131,7 +132,7 @@ async def check_funding(
 ) -> tuple[Funding, ...]:
     """Money in hand against what is owed, of one moment. Not to be called in a transaction."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        parts = await store.list_parts(connection)
+        parts = await list_parts(connection)
         return await _fund(connection, at, parts, await store.list_latest_balances(connection), policies)
 
 

@@ -230,7 +230,3 @@ async def list_owed_for_cards(connection: Connection, part: int) -> list[tuple[C
     """What was paid for cards that nobody has activated, or made void, yet."""
     rows = await connection.fetch(OWED_FOR_CARDS, part)
     return [(Currency(row["currency"]), row["micros"]) for row in rows]
-
-
-async def list_parts(connection: Connection) -> list[int]:
-    return [row["part"] for row in await connection.fetch("SELECT part FROM part ORDER BY part")]
