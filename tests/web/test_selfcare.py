@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from base64 import b64encode
 from datetime import timedelta
 from enum import Enum
 
@@ -32,7 +33,7 @@ from onecard.web.selfcare.refusals import word_of
 from onecard.web.words import WORDS
 from onecard.winddown.gatekeeper import Gatekeeper
 from town import sell_card_with_two_lines
-from web.pages import browse, make_site, post, sign_in
+from web.pages import browse, make_site, post, sign_in, token_of
 from web.subscriber import CMLINK, Self
 
 NOT_MET = {
@@ -369,3 +370,58 @@ def test_every_state_of_an_application_has_a_word() -> None:
         assert f"apply.state_{state.value}" in WORDS
     for outcome in Verification:
         assert outcome is Verification.MATCH or f"apply.reason_{outcome.value}" in WORDS
+
+
+BIG = 10**30
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/refund/{BIG}/receipt.pdf", 404),
+        (f"/usage?text={BIG}&record=-{BIG}", 200),
+        ("/sign-in?next=/%E4%B8%AD", 303),
+    ],
+)
+async def test_an_address_that_nobody_was_given_is_answered(me: Self, path: str, status: int) -> None:
+    assert (await me.browser.get(path)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status"),
+    [
+        (f"/port-out/{BIG}/cancel", {}, 404),
+        (f"/refund/-{BIG}/cancel", {}, 404),
+        ("/apply", {"country": "CA", "number": "+1\0", "card": "1"}, 404),
+        ("/apply", {"country": "CA", "number": "+1", "card": "²"}, 404),
+        ("/language", {"language": "fr", "next": "/中"}, 303),
+        ("/console/sign-in", {"login": "alice\0", "password": "x"}, 422),
+        ("/console/welcome", {"login": "alice\0", "one_time_password": "x"}, 422),
+    ],
+)
+async def test_a_form_that_no_page_of_ours_has_is_answered(
+    me: Self, path: str, fields: dict[str, str], status: int
+) -> None:
+    assert (await post(me.browser, path, **fields)).status_code == status
+
+
+async def test_the_console_does_not_even_read_a_subscribers_file(me: Self) -> None:
+    token = token_of((await me.browser.get("/about")).text)
+    answer = await me.browser.post(
+        "/console/stock/sims/import",
+        data={"form_token": token},
+        files={"file": ("x.csv", b"x" * 1_000_000, "text/csv")},
+    )
+    assert answer.status_code == 403
+
+
+async def test_a_form_that_is_no_text_is_answered(me: Self) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="language"\r\n\r\n\xff\xfe\r\n--x--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    assert (await me.browser.post("/language", content=part, headers=headers)).status_code == 400
+
+
+async def test_a_word_that_another_left_for_a_page_is_not_said(me: Self) -> None:
+    planted = b64encode(b'{"key": "console.said", "values": {"language": "x", "sentence": "x"}}').decode()
+    page = await me.browser.get("/about", headers={"cookie": f"said={planted}"})
+    assert page.status_code == 200

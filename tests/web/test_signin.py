@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from urllib.parse import quote
@@ -18,7 +20,7 @@ from onecard.values.clock import MovedClock
 from onecard.web.ceremony import tidy_challenges
 from onecard.web.selfcare.codes import LIFE, SENDING, TRIES_MOST, tidy_codes
 from town import sell_card_with_two_lines, stock_up
-from web.pages import Phone, browse, code_in, make_site, post
+from web.pages import Phone, browse, code_in, make_site, post, token_of
 
 NUMBER = "+16045550100"
 
@@ -202,3 +204,19 @@ async def test_a_passkey_that_was_never_made_signs_nobody_in(browser: httpx.Asyn
     for credential in ("", "{}", "[]", "null", '{"id": 1}', "x" * 20_000):
         answer = await post(browser, "/sign-in/passkey", credential=credential)
         assert answer.headers["location"] == "/sign-in", credential
+
+
+async def test_a_passkey_of_nobody_lets_nobody_in(browser: httpx.AsyncClient) -> None:
+    await browser.get("/sign-in/passkey")
+    token = token_of((await browser.get("/about")).text)
+    await browser.get("/sign-in/passkey")
+    response = {
+        "clientDataJSON": "e30",
+        "authenticatorData": "e30",
+        "signature": "e30",
+        "userHandle": b64encode(b"\xff" * 12).decode(),
+    }
+    credential = {"id": "e30", "rawId": "e30", "type": "public-key", "response": response}
+    fields = {"credential": json.dumps(credential), "form_token": token}
+    answer = await browser.post("/sign-in/passkey", data=fields)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")

@@ -8,7 +8,12 @@ import structlog
 from litestar import Litestar
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, PermissionDeniedException
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    NotFoundException,
+    PermissionDeniedException,
+)
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from onecard.database.pool import DatabaseUnavailable
@@ -22,8 +27,9 @@ from onecard.web.words import WORDS
 log = structlog.get_logger(__name__)
 
 BODY_OCTETS_MOST = 64 * 1024
+ID_MOST = 2**63 - 1
 SESSION_FIRST = "session_first"
-"""What a route says whose large form is read only for who is signed in."""
+"""What a route says whose large form is read only for who is signed in: as which `SessionKind`."""
 TOKEN_FIELD = "form_token"  # noqa: S105  # the name of a field
 SAFE_HEADERS = {
     "content-security-policy": (
@@ -46,10 +52,10 @@ def make_web(site: Site, rooms: Sequence[str], routes: Sequence[ControllerRouter
     async def begin(request: AnyRequest) -> None:
         if request.url.path.startswith(STATIC):
             return  # the same for everybody, also while the database is away
+        _check_ids(request)
         request.state.visit = await begin_visit(site, request)
         if request.method not in ("GET", "HEAD"):
-            if SESSION_FIRST in request.route_handler.opt and request.state.visit.session is None:
-                raise PermissionDeniedException("session")
+            _check_session(request, request.state.visit)
             await _check_form(site, request, request.state.visit)
 
     async def add_headers(message: Message, _: Scope) -> None:
@@ -83,9 +89,25 @@ def make_web(site: Site, rooms: Sequence[str], routes: Sequence[ControllerRouter
     )
 
 
+def _check_session(request: AnyRequest, visit: Visit) -> None:
+    """Refuse a large form of a stranger before it is read."""
+    wanted = request.route_handler.opt.get(SESSION_FIRST)
+    if wanted is not None and (visit.session is None or visit.session.kind is not wanted):
+        raise PermissionDeniedException("session")
+
+
+def _check_ids(request: AnyRequest) -> None:
+    """There is nothing of a number that the database cannot hold."""
+    if any(isinstance(one, int) and not 0 <= one <= ID_MOST for one in request.path_params.values()):
+        raise NotFoundException
+
+
 async def _check_form(site: Site, request: AnyRequest, visit: Visit) -> None:
     """Refuse a form that this browser was not given by us: another site may have made it."""
-    given = (await request.form()).get(TOKEN_FIELD, "")
+    try:
+        given = (await request.form()).get(TOKEN_FIELD, "")
+    except UnicodeDecodeError:
+        raise ClientException("not in UTF-8") from None
     if not isinstance(given, str) or not is_form_token(site, visit, given):
         raise PermissionDeniedException("form")
 

@@ -24,11 +24,14 @@ class Form:
         self.errors: dict[str, str] = {}
 
     def text(self, name: str, *, most: int = TEXT_LENGTH_MOST, required: bool = True) -> str:
-        """A field without the space around it; empty where it is missing or too long, which is an error."""
+        """A field without the space around it; empty where it is missing or cannot be used, which is an error."""
         value = self._fields.get(name, "")
         text = value.strip() if isinstance(value, str) else ""
         if len(text) > most:
             self.errors[name] = "form.too_long"
+            return ""
+        if "\0" in text:  # no key types it, and no database keeps it
+            self.errors[name] = "form.wrong"
             return ""
         if required and not text:
             self.errors[name] = "form.missing"
@@ -65,4 +68,4 @@ class Form:
 
 
 def _is_text(value: object, most: int) -> bool:
-    return isinstance(value, str) and len(value) <= most
+    return isinstance(value, str) and len(value) <= most and "\0" not in value

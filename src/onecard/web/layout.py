@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
@@ -24,6 +25,8 @@ from onecard.web.words import say
 from onecard.web.writing import Writing
 
 SAID_LENGTH_MOST = 1000
+KEPT_OF_PATHS = "/?#&=+:;,@!$'()*~%[]"
+"""What is not quoted in the address of another page: it was, or has a meaning there (RFC 3986 section 2.2)."""
 LANGUAGE_SECONDS = 365 * 24 * 3600
 
 Page = Response[str]
@@ -79,7 +82,9 @@ class Layout:
         """Send the browser to another page (303), and leave a word there: what was done, or why it was not."""
         assert path.startswith("/")
         assert not path.startswith("//")
-        response = Response("", status_code=303, media_type=MediaType.TEXT, headers={"location": path})
+        response = Response(
+            "", status_code=303, media_type=MediaType.TEXT, headers={"location": quote(path, KEPT_OF_PATHS)}
+        )
         if said or refused:
             word = Said(said or refused or "", bool(refused), values)
             response.set_cookie(self.cookie(said_cookie(self.site), _write_said(word), seconds=60))
@@ -116,7 +121,7 @@ class Said(msgspec.Struct, frozen=True):
     values: dict[str, str] = {}
 
 
-def _say(language: Language, key: str, **values: object) -> str:
+def _say(language: Language, key: str, /, **values: object) -> str:
     return say(key, language, **values)
 
 

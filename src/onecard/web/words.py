@@ -53,6 +53,6 @@ def _read_words(table: Mapping[str, object], above: str = "") -> Iterator[tuple[
 WORDS = load_words(files("onecard.web"))
 
 
-def say(key: str, language: Language, **values: object) -> str:
+def say(key: str, language: Language, /, **values: object) -> str:
     """What a key says in a language, filled in. A key that is not there is a bug: KeyError."""
     return WORDS[key][LANGUAGES.index(language)].format(**values)

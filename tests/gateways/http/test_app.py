@@ -148,9 +148,11 @@ async def test_who_posts_must_prove_to_be_a_home_operator(
         answer = await post(client, application, "match", auth)
         assert_problem(answer, 401)
         assert answer.headers["www-authenticate"].startswith("Basic")
-    for header in ("Basic", "Basic %%%", "Basic //79", "Bearer abc", "Basic " + "A" * 2000):
+    for header in ("Basic", "Basic %%%", "Basic //79", "Bearer abc", "Basic " + "A" * 2000, "Basic \xe9"):
         answer = await client.post(
-            path_of(application), json={"outcome": "match"}, headers={"authorization": header}
+            path_of(application),
+            json={"outcome": "match"},
+            headers={b"authorization": header.encode("latin-1")},
         )
         assert_problem(answer, 401)
     assert len(await town.lines(town.cards[0])) == 2

@@ -118,6 +118,9 @@ async def test_a_payment_tops_up_once(town: Town, client: httpx.AsyncClient, num
         ({"currency": "dollars"}, 400),
         ({"event": ""}, 400),
         ({"reference": "x" * 35}, 400),
+        ({"reference": "x\0"}, 400),
+        ({"reference": "\ud800"}, 400),
+        ({"event": "\ud800"}, 400),
         ({"name": "Wang Fang"}, 400),
     ],
 )
@@ -145,6 +148,7 @@ async def test_only_a_provider_is_believed_and_only_for_a_while(
     assert [answer.status_code for answer in refused] == [401] * 6
     assert (await tell(client, b"x" * 5000)).status_code == 413
     assert (await tell(client, b"{")).status_code == 400
+    assert (await tell(client, b'{"event": "\xff"}')).status_code == 400
     assert await town.balance(card) == before
     assert (await tell(client, told, at=shop.AT - TOLERANCE)).status_code == 200
 
@@ -225,6 +229,7 @@ async def test_under_an_order_a_refund_is_requested_once_and_late_money_goes_bac
         ({"amount": "x"}, "not an amount"),
         ({"number": "x"}, ""),
         ({"account": 1}, "give a number, or an account"),
+        ({"proof": "\0"}, ""),
     ],
 )
 async def test_a_request_that_makes_no_sense_is_refused(

@@ -78,6 +78,7 @@ def make_app(
             HTTPException: _problem,
             DatabaseUnavailable: _unavailable,
             RecursionError: _too_deep,
+            UnicodeDecodeError: _no_text,
         },
         request_max_body_size=BODY_OCTETS_MOST,
         openapi_config=None,
@@ -187,6 +188,14 @@ def _unavailable(_: Request[Any, Any, State], _error: DatabaseUnavailable) -> Re
     return Response(
         {"status": 503, "detail": "the database is away; try again"},
         status_code=503,
+        media_type="application/problem+json",
+    )
+
+
+def _no_text(_: Request[Any, Any, State], _error: UnicodeDecodeError) -> Response[dict[str, Any]]:
+    return Response(
+        {"status": 400, "detail": "the body is not in UTF-8"},
+        status_code=400,
         media_type="application/problem+json",
     )
 

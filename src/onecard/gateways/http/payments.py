@@ -43,10 +43,12 @@ from onecard.values.phone import E164, BadNumber, parse_msisdn
 ID_MOST = 2**63 - 1
 
 Id = Annotated[int, msgspec.Meta(ge=1, le=ID_MOST)]
-Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-PaymentReference = Annotated[str, msgspec.Meta(min_length=1, max_length=34)]
+STORABLE = r"\A[^\x00]*\Z"
+"""JSON can say a character that no database keeps."""
+Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=STORABLE)]
+PaymentReference = Annotated[str, msgspec.Meta(min_length=1, max_length=34, pattern=STORABLE)]
 """What a payment is paid back to: it goes where a bank has the account."""
-Word = Annotated[str, msgspec.Meta(max_length=140)]
+Word = Annotated[str, msgspec.Meta(max_length=140, pattern=STORABLE)]
 
 
 @dataclass(frozen=True, slots=True)

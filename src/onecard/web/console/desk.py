@@ -79,7 +79,7 @@ def needs(permission: Permission | None) -> dict[str, Any]:
 
 def needs_for_upload(permission: Permission) -> dict[str, Any]:
     """What a route declares that takes a file: a stranger's is not even read."""
-    return {PERMISSION: permission, SESSION_FIRST: True}
+    return {PERMISSION: permission, SESSION_FIRST: SessionKind.STAFF}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ async def apply(
 ) -> Page:
     """Apply for the number that was chosen."""
     country, wanted = _read_country(form.text("country", most=2)), form.text("number", most=20)
-    card = me.card(int(form.text("card", most=19)) if form.text("card", most=19).isdigit() else 0)
+    card = me.card(int(form.text("card", most=19)) if form.text("card", most=19).isdecimal() else 0)
     if country is None or not wanted:
         return layout.go("/apply")
     async with connection(site.pool) as borrowed:

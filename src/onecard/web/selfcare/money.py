@@ -141,7 +141,7 @@ async def usage_page(
     record: FromQuery[int] = ID_MOST,
 ) -> Page:
     """Texts, calls and data, the latest first, each with what it cost and why."""
-    after = Cursor(text, record)
+    after = Cursor(*(min(max(one, 0), ID_MOST) for one in (text, record)))
     async with connection(site.pool) as borrowed:
         page = await list_activity(borrowed, me, most=ROWS_MOST, after=after)
         spent = await _list_spent(borrowed, me, visit.at)

@@ -11,8 +11,8 @@ from onecard.database.pool import Connection
 from onecard.web.ceremony import KnownKey, NewPasskey, UsedPasskey
 
 PASSKEYS_MOST = 10
-HANDLE = struct.Struct(">IQ")
-"""A passkey's user handle: part and id of the subscriber, no more."""
+HANDLE = struct.Struct(">iq")
+"""A passkey's user handle: part and id of the subscriber, no more, as the database holds them."""
 
 INSERT = """
 INSERT INTO passkey (part, id, subscriber_id, public_key, sign_count, made_at) VALUES ($1, $2, $3, $4, $5, $6)
