@@ -362,6 +362,20 @@ async def list_traces(
     return [_trace(row) for row in rows]
 
 
+async def list_traces_upwards(
+    borrowed: Connection, part: int, card_id: int, *, after: int, most: int
+) -> list[Trace]:
+    """The traces of a card's texts, the first ones first; `after` is the id to go on from."""
+    rows = await borrowed.fetch(
+        "SELECT * FROM message WHERE part = $1 AND card_id = $2 AND id > $3 ORDER BY id LIMIT $4",
+        part,
+        card_id,
+        after,
+        most,
+    )
+    return [_trace(row) for row in rows]
+
+
 async def delete_receipts(borrowed: Connection, part: int, before: datetime) -> None:
     """Delete the receipts of texts accepted before a time, which their source did not come for."""
     await borrowed.execute(

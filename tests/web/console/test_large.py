@@ -15,9 +15,11 @@ import shop
 from onecard.database.pool import Connection, Database, connection
 from onecard.lines.model import NumberState
 from onecard.payments.refunds.model import RefundState
+from onecard.staff.model import Role
 from onecard.web import console
 from onecard.web.console import store
-from onecard.web.console.tables import ROWS_A_PAGE, order_by
+from onecard.web.console.tables import ROWS_A_PAGE, order_by, sort_by
+from web.console.clerk import at_console
 
 ROWS = 20_000
 READ_MOST = 5 * ROWS_A_PAGE
@@ -76,6 +78,77 @@ PAGES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "refunds": (store.LIST_REFUNDS, (MIDDLE, 51)),
     "refunds of a state": (store.LIST_REFUNDS_OF, (MIDDLE, 51, RefundState.REQUESTED.value)),
 }
+
+SORTED: dict[str, tuple[str, str, str, tuple[Any, ...]]] = {
+    "audit by actor": (store.SELECT_AUDIT, "actor", "id", ("staff:s3", MIDDLE)),
+    "audit by action": (store.SELECT_AUDIT, "action", "id", ("act3", MIDDLE)),
+    "audit by subject": (store.SELECT_AUDIT, "subject", "id", ("card:500", MIDDLE)),
+    "numbers by state": (store.SELECT_NUMBERS, "state", "msisdn", ("free", "+16040010000")),
+    "numbers by import": (store.SELECT_NUMBERS, "imported_at", "msisdn", (shop.AT, "+16040010000")),
+    "sims by imsi": (store.SELECT_SIMS, "imsi", "iccid", ("000000000010000", "")),
+    "sims by state": (store.SELECT_SIMS, "state", "iccid", ("stock", "0000000000000010000")),
+    "sims by import": (store.SELECT_SIMS, "imported_at", "iccid", (shop.AT, "0000000000000010000")),
+    "refunds by state": (store.SELECT_REFUNDS, "state", "id", ("requested", MIDDLE)),
+}
+
+
+@pytest.mark.parametrize("is_descending", [True, False])
+@pytest.mark.parametrize("has_start", [True, False])
+async def test_a_page_by_another_column_reads_its_own_rows_and_few_more(
+    filled: Database, *, has_start: bool, is_descending: bool
+) -> None:
+    async with connection(filled.pool) as borrowed:
+        for name, (select, column, key, start) in SORTED.items():
+            sql = sort_by(select, column, key, is_descending=is_descending, has_start=has_start)
+            read, returned = await count_rows(borrowed, sql, (51, *(start if has_start else ())))
+            assert returned == 51, name
+            assert read <= READ_MOST, f"{name}: {read} rows of a table were read for {returned}"
+        by_amount = order_by(store.LIST_REFUNDS_BY_AMOUNT, is_descending=is_descending)
+        values = (51, [state.value for state in RefundState], 1, MIDDLE)
+        read, returned = await count_rows(borrowed, by_amount, values)
+        assert returned == 51
+        assert read <= READ_MOST
+
+
+async def test_sorted_pages_follow_each_other_without_a_gap_or_a_repeat(filled: Database) -> None:
+    seen: list[str] = []
+    async with at_console(filled, "bob", *Role) as bob:
+        path: str | None = "/console/stock/sims?sort=state&order=down"
+        for _ in range(3):
+            assert path is not None
+            page = await bob.see(path)
+            assert 'aria-sort="descending"><a href="/console/stock/sims?sort=state&order=up">' in page
+            seen += re.findall(r'<td data-label="ICCID" class="mono">(\d+)</td>', page)
+            [path] = re.findall(r'href="([^"]+)" rel="next"', page)
+    assert seen == [str(ROWS - place).rjust(19, "0") for place in range(3 * ROWS_A_PAGE)]
+
+
+async def test_tables_are_sorted_by_links_that_keep_the_filters(filled: Database) -> None:
+    async with at_console(filled, "bob", *Role) as bob:
+        refunds = await bob.see("/console/refunds?state=requested&sort=amount&order=up")
+        assert 'href="/console/refunds?state=requested&sort=amount&order=down"' in refunds
+        assert "sort=state" not in refunds
+        for path in (
+            "/console/refunds?sort=state",
+            "/console/refunds?sort=amount&order=down",
+            "/console/stock/numbers?sort=imported_at",
+            "/console/stock/sims?sort=imsi&order=down",
+            "/console/audit?sort=actor",
+        ):
+            page = await bob.see(path)
+            [following] = re.findall(r'href="([^"]+)" rel="next"', page)
+            assert "None." not in await bob.see(following)
+        for path in (
+            "/console/refunds?sort=amount&after=x|y",
+            "/console/refunds?sort=amount&after=99999999999999999999|1",
+            "/console/refunds?sort=nothing",
+            "/console/refunds?sort=state&state=requested&after=requested|7",
+            "/console/stock/numbers?sort=imported_at&after=2026-01-01|1",
+            "/console/stock/numbers?sort=imported_at&after=0001-01-01T00:00:00%2B14:00|1",
+            "/console/stock/numbers?sort=state&country=CA&state=free",
+            "/console/audit?sort=actor&by=actor&value=staff:s1",
+        ):
+            await bob.see(path)
 
 
 @pytest.mark.parametrize("is_descending", [True, False])

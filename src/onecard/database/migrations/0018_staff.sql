@@ -43,8 +43,14 @@ CREATE INDEX subscriber_name_of_subscriber ON subscriber_name (part, subscriber_
 -- What the console pages through.
 CREATE INDEX subscriber_by_id ON subscriber (id);
 CREATE INDEX number_by_state ON number (country, state, msisdn);
+CREATE INDEX number_of_state ON number (state, msisdn);
+CREATE INDEX number_by_import ON number (imported_at, msisdn);
+CREATE INDEX sim_by_imsi ON sim (imsi, iccid);
+CREATE INDEX sim_by_state ON sim (state, iccid);
+CREATE INDEX sim_by_import ON sim (imported_at, iccid);
 CREATE INDEX application_decided ON application (decided_at, id) WHERE state <> 'applied';
 CREATE INDEX audit_by_actor ON audit (actor, id);
 CREATE INDEX audit_by_action ON audit (action, id);
 CREATE INDEX refund_by_id ON refund (id);
 CREATE INDEX refund_by_state ON refund (state, id);
+CREATE INDEX refund_by_amount ON refund (state, amount_micros, id);

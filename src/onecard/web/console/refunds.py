@@ -36,7 +36,9 @@ from onecard.payments.refunds.model import (
     Retry,
     Tally,
     Verify,
-    Wish,
+)
+from onecard.payments.refunds.model import (
+    Wish as RefundWish,
 )
 from onecard.payments.refunds.store import (
     find_part_of_refund,
@@ -50,7 +52,16 @@ from onecard.values.money import BadMoney, Currency, Money, parse_currency, pars
 from onecard.web.console import store
 from onecard.web.console.desk import Desk, GivenDesk, needs
 from onecard.web.console.lately import Lately
-from onecard.web.console.tables import ID_HIGHEST, ROWS_A_PAGE, cut, read_wish
+from onecard.web.console.tables import (
+    ID_HIGHEST,
+    ROWS_A_PAGE,
+    Rows,
+    Wish,
+    cut,
+    join_key,
+    read_number,
+    read_wish,
+)
 from onecard.web.forms import Form
 from onecard.web.given import GivenForm
 from onecard.web.layout import Page
@@ -79,17 +90,25 @@ def keep_tally(pool: Pool) -> Lately[tuple[Tally, ...]]:
 @get(REFUNDS, opt=needs(Permission.SEE_REFUNDS))
 async def show_refunds(request: AnyRequest, desk: GivenDesk, tally: GivenTally) -> Page:
     """All refunds, or those of a state; the latest first."""
-    wish = read_wish(request, "state")
+    wish = read_wish(request, "state", sorts=store.SORTS_OF_REFUNDS)
     states = {state.value: state for state in RefundState}
     async with desk.connection() as borrowed:
-        found = await store.list_refunds(
-            borrowed,
-            wish.from_id,
-            is_descending=wish.is_descending,
-            state=states.get(wish.filters["state"]),
-        )
-    table = cut(wish, found, lambda row: row.id)
+        table = await _list(borrowed, wish, states.get(wish.filters["state"]))
     return desk.page("refunds.html", table=table, tally=await tally.get(desk.at), states=RefundState)
+
+
+async def _list(borrowed: Connection, wish: Wish, state: RefundState | None) -> Rows[store.RefundRow]:
+    way = wish.is_descending
+    if wish.sort == "amount":
+        start = wish.start(read_number, read_number)
+        found = await store.list_refunds_by_amount(borrowed, start, is_descending=way, state=state)
+        return cut(wish, found, lambda row: join_key(row.amount.micros, row.id))
+    if wish.sort == "state" and state is None:
+        found = await store.list_refunds_by_state(borrowed, wish.start(str, read_number), is_descending=way)
+        return cut(wish, found, lambda row: join_key(row.state, row.id))
+    wish = wish.by_key()  # those of one state
+    found = await store.list_refunds(borrowed, wish.from_id, is_descending=way, state=state)
+    return cut(wish, found, lambda row: row.id)
 
 
 @get(REFUNDS + "/{refund_id:int}", opt=needs(Permission.SEE_REFUNDS))
@@ -235,7 +254,7 @@ async def request_refund(
             gates=desk.gates,
             master=desk.site.master,
             part=subscriber.part,
-            wish=Wish(subscriber.account_id, uuid4(), payee=payee),
+            wish=RefundWish(subscriber.account_id, uuid4(), payee=payee),
         )
     if not isinstance(refund, Refund):
         return desk.refused(back, refund)

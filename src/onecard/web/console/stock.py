@@ -20,7 +20,7 @@ from onecard.values.table import BadTable
 from onecard.web.console import store
 from onecard.web.console.desk import Desk, GivenDesk, needs, needs_for_upload
 from onecard.web.console.lately import Lately
-from onecard.web.console.tables import cut, read_wish
+from onecard.web.console.tables import Start, Wish, cut, join_key, read_instant, read_wish
 from onecard.web.console.uploads import UPLOAD_OCTETS_MOST, read_upload, say_problems
 from onecard.web.layout import Page
 from onecard.web.visit import AnyRequest
@@ -61,9 +61,17 @@ async def _show(desk: Desk, counts: Lately[Counts], problems: Sequence[str] = ()
 @get("/console/stock/numbers", opt=needs(Permission.SEE_STOCK))
 async def show_numbers(request: AnyRequest, desk: GivenDesk) -> Page:
     """All numbers in their order, or those of a country in a state."""
-    wish = read_wish(request, "country", "state", is_descending=False)
+    wish = read_wish(request, "country", "state", is_descending=False, sorts=store.SORTS_OF_NUMBERS)
+    if wish.filters["country"]:  # those of a country in a state go by their number
+        wish = wish.by_key()
     known = {state.value: state for state in NumberState}
     async with desk.connection() as borrowed:
+        if wish.sort:
+            found = await store.list_numbers_by(
+                borrowed, wish.sort, _start(wish), is_descending=wish.is_descending
+            )
+            key = partial(_place, wish.sort, "msisdn")
+            return desk.page("numbers.html", table=cut(wish, found, key))
         found = await store.list_numbers(
             borrowed,
             wish.after,
@@ -77,10 +85,23 @@ async def show_numbers(request: AnyRequest, desk: GivenDesk) -> Page:
 @get("/console/stock/sims", opt=needs(Permission.SEE_STOCK))
 async def show_sims(request: AnyRequest, desk: GivenDesk) -> Page:
     """All SIMs by ICCID."""
-    wish = read_wish(request, is_descending=False)
+    wish = read_wish(request, is_descending=False, sorts=store.SORTS_OF_SIMS)
     async with desk.connection() as borrowed:
+        if wish.sort:
+            sorted_ = await store.list_sims_by(
+                borrowed, wish.sort, _start(wish), is_descending=wish.is_descending
+            )
+            return desk.page("sims.html", table=cut(wish, sorted_, partial(_place, wish.sort, "iccid")))
         found = await store.list_sims(borrowed, wish.after, is_descending=wish.is_descending)
     return desk.page("sims.html", table=cut(wish, found, lambda row: row.iccid))
+
+
+def _start(wish: Wish) -> Start | None:
+    return wish.start(read_instant if wish.sort == "imported_at" else str, str)
+
+
+def _place(column: str, key: str, row: object) -> str:
+    return join_key(getattr(row, column), getattr(row, key))
 
 
 @post(

@@ -15,7 +15,7 @@ from onecard.lines.model import NumberState
 from onecard.messages.model import Direction, TextState
 from onecard.payments.refunds.model import RefundState
 from onecard.values.money import NUMERIC_CODES, Currency, Money
-from onecard.web.console.tables import ROWS_A_PAGE, order_by
+from onecard.web.console.tables import ID_HIGHEST, ROWS_A_PAGE, Start, order_by, sort_by
 
 FRESH = timedelta(minutes=1)
 """What a node said of a link before then is worth nothing: the node may be down."""
@@ -23,6 +23,14 @@ COUNTED_MOST = 1000
 """Queues are counted so far and no further."""
 
 _READ_MOST = ROWS_A_PAGE + 1
+
+
+async def _list_by(
+    connection: Connection, select: str, column: str, key: str, start: Start | None, *, is_descending: bool
+) -> list[asyncpg.Record]:
+    """A page of a table by one of its columns, which is the program's and never a visitor's word."""
+    sql = sort_by(select, column, key, is_descending=is_descending, has_start=start is not None)
+    return await connection.fetch(sql, _READ_MOST, *(() if start is None else (start.value, start.key)))
 
 
 # The overview
@@ -324,17 +332,19 @@ def _subscriber(row: asyncpg.Record) -> SubscriberRow:
 
 COUNT_NUMBERS = "SELECT country, state, count(*) AS count FROM number GROUP BY 1, 2 ORDER BY 1, 2"
 COUNT_SIMS = "SELECT state, count(*) AS count FROM sim GROUP BY 1 ORDER BY 1"
-LIST_NUMBERS = """
-SELECT msisdn, country, state, until, part, card_id, imported_at FROM number
-WHERE msisdn {beyond} $1 ORDER BY msisdn {way} LIMIT $2"""
-LIST_NUMBERS_OF = """
-SELECT msisdn, country, state, until, part, card_id, imported_at FROM number
-WHERE country = $3 AND state = $4 AND msisdn {beyond} $1 ORDER BY msisdn {way} LIMIT $2"""
-LIST_SIMS = """
-SELECT iccid, imsi, state, activation_code IS NOT NULL AS is_esim, card_id, imported_at FROM sim
-WHERE iccid {beyond} $1 ORDER BY iccid {way} LIMIT $2"""
+SORTS_OF_NUMBERS = ("state", "imported_at")
+SORTS_OF_SIMS = ("imsi", "state", "imported_at")
+"""Columns that have an index with the key behind it."""
+SELECT_NUMBERS = "SELECT msisdn, country, state, until, part, card_id, imported_at FROM number"
+SELECT_SIMS = """
+SELECT iccid, imsi, state, activation_code IS NOT NULL AS is_esim, card_id, imported_at FROM sim"""
 BEYOND_ALL_DIGITS = "\uffff"
 """Sorts after every number and every ICCID."""
+LIST_NUMBERS = f"{SELECT_NUMBERS} WHERE msisdn {{beyond}} $1 ORDER BY msisdn {{way}} LIMIT $2"
+LIST_NUMBERS_OF = f"""
+{SELECT_NUMBERS}
+WHERE country = $3 AND state = $4 AND msisdn {{beyond}} $1 ORDER BY msisdn {{way}} LIMIT $2"""
+LIST_SIMS = f"{SELECT_SIMS} WHERE iccid {{beyond}} $1 ORDER BY iccid {{way}} LIMIT $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +401,32 @@ async def list_numbers(
         sql = order_by(LIST_NUMBERS, is_descending=is_descending)
         rows = await connection.fetch(sql, start, _READ_MOST)
     return [NumberRow(**row) for row in rows]
+
+
+async def list_numbers_by(
+    connection: Connection, column: str, start: Start | None, *, is_descending: bool
+) -> list[NumberRow]:
+    """A page of all numbers by one of `SORTS_OF_NUMBERS`."""
+    assert column in SORTS_OF_NUMBERS
+    return [
+        NumberRow(**row)
+        for row in await _list_by(
+            connection, SELECT_NUMBERS, column, "msisdn", start, is_descending=is_descending
+        )
+    ]
+
+
+async def list_sims_by(
+    connection: Connection, column: str, start: Start | None, *, is_descending: bool
+) -> list[SimRow]:
+    """A page of all SIMs by one of `SORTS_OF_SIMS`."""
+    assert column in SORTS_OF_SIMS
+    return [
+        SimRow(**row)
+        for row in await _list_by(
+            connection, SELECT_SIMS, column, "iccid", start, is_descending=is_descending
+        )
+    ]
 
 
 async def list_sims(connection: Connection, after: str | None, *, is_descending: bool) -> list[SimRow]:
@@ -466,7 +502,9 @@ async def list_records_of_session(
 
 # The audit record
 
-_AUDIT = "SELECT id, at, actor, action, subject, detail FROM audit WHERE {condition} id {{beyond}} $1"
+SELECT_AUDIT = "SELECT id, at, actor, action, subject, detail FROM audit"
+SORTS_OF_AUDIT = ("actor", "action", "subject")
+_AUDIT = SELECT_AUDIT + " WHERE {condition} id {{beyond}} $1"
 _AUDIT_END = " ORDER BY id {way} LIMIT $2"
 LIST_AUDIT = _AUDIT.format(condition="") + _AUDIT_END
 LIST_AUDIT_BY = {
@@ -482,6 +520,15 @@ async def list_audit(
     """A page of what was done: all of it, or `by` one subject, actor or action."""
     sql = order_by(LIST_AUDIT_BY[by] if by else LIST_AUDIT, is_descending=is_descending)
     rows = await connection.fetch(sql, from_id, _READ_MOST, *([value] if by else []))
+    return [AuditRecord(**row) for row in rows]
+
+
+async def list_audit_by(
+    connection: Connection, column: str, start: Start | None, *, is_descending: bool
+) -> list[AuditRecord]:
+    """A page of all that was done, by one of `SORTS_OF_AUDIT`."""
+    assert column in SORTS_OF_AUDIT
+    rows = await _list_by(connection, SELECT_AUDIT, column, "id", start, is_descending=is_descending)
     return [AuditRecord(**row) for row in rows]
 
 
@@ -563,10 +610,18 @@ def _cell(value: object) -> str:
 
 # Refunds and port-outs
 
-_REFUND = """
+SELECT_REFUNDS = """
 SELECT part, id, subscriber_id, value, amount_micros, currency, state, requested_at, requested_by, approved_by,
        payee_shown, payment_method, closed_at
-FROM refund WHERE {condition} id {{beyond}} $1 ORDER BY id {{way}} LIMIT $2"""
+FROM refund"""
+SORTS_OF_REFUNDS = ("state", "amount")
+_REFUND = SELECT_REFUNDS + " WHERE {condition} id {{beyond}} $1 ORDER BY id {{way}} LIMIT $2"
+# A page of each state, of which one is made: an index serves all states together and each alone.
+LIST_REFUNDS_BY_AMOUNT = f"""
+SELECT refund.* FROM unnest($2::text[]) AS wanted (state) CROSS JOIN LATERAL (
+    {SELECT_REFUNDS} WHERE refund.state = wanted.state AND (amount_micros, id) {{beyond}} ($3, $4)
+    ORDER BY amount_micros {{way}}, id {{way}} LIMIT $1) refund
+ORDER BY refund.amount_micros {{way}}, refund.id {{way}} LIMIT $1"""  # noqa: S608  # of constants
 LIST_REFUNDS = _REFUND.format(condition="")
 LIST_REFUNDS_OF = _REFUND.format(condition="state = $3 AND")
 COUNT_PORTS = "SELECT state, count(*) AS count FROM port_out GROUP BY state ORDER BY state"
@@ -594,21 +649,41 @@ async def list_refunds(
     """A page of all refunds, or of those of a state, by id, which is the order in which they were asked for."""
     sql = order_by(LIST_REFUNDS_OF if state else LIST_REFUNDS, is_descending=is_descending)
     rows = await connection.fetch(sql, from_id, _READ_MOST, *([state] if state else []))
-    return [
-        RefundRow(
-            row["id"],
-            row["subscriber_id"],
-            row["value"],
-            Money(row["amount_micros"], Currency(row["currency"])),
-            row["state"],
-            row["requested_at"],
-            row["requested_by"],
-            row["approved_by"],
-            row["payment_method"] or row["payee_shown"] or "",
-            row["closed_at"],
-        )
-        for row in rows
-    ]
+    return [_refund(row) for row in rows]
+
+
+async def list_refunds_by_state(
+    connection: Connection, start: Start | None, *, is_descending: bool
+) -> list[RefundRow]:
+    """A page of all refunds by state, and within one by id."""
+    rows = await _list_by(connection, SELECT_REFUNDS, "state", "id", start, is_descending=is_descending)
+    return [_refund(row) for row in rows]
+
+
+async def list_refunds_by_amount(
+    connection: Connection, start: Start | None, *, is_descending: bool, state: RefundState | None = None
+) -> list[RefundRow]:
+    """A page of all refunds, or of those of a state, by their amount as a number, whatever the currency."""
+    sql = order_by(LIST_REFUNDS_BY_AMOUNT, is_descending=is_descending)
+    states = [state] if state else list(RefundState)
+    first = Start(ID_HIGHEST, ID_HIGHEST) if is_descending else Start(0, 0)
+    after = start or first
+    return [_refund(row) for row in await connection.fetch(sql, _READ_MOST, states, after.value, after.key)]
+
+
+def _refund(row: asyncpg.Record) -> RefundRow:
+    return RefundRow(
+        row["id"],
+        row["subscriber_id"],
+        row["value"],
+        Money(row["amount_micros"], Currency(row["currency"])),
+        row["state"],
+        row["requested_at"],
+        row["requested_by"],
+        row["approved_by"],
+        row["payment_method"] or row["payee_shown"] or "",
+        row["closed_at"],
+    )
 
 
 async def count_ports(connection: Connection) -> dict[str, int]:

@@ -12,7 +12,7 @@ from litestar import get
 from onecard.database.pool import Connection
 from onecard.lines.store import CardWithLines, find_card_with_lines, find_card_with_lines_by_id
 from onecard.messages.model import Trace
-from onecard.messages.store import find_trace, list_traces
+from onecard.messages.store import find_trace, list_traces, list_traces_upwards
 from onecard.staff.model import Permission
 from onecard.values.phone import BadNumber, parse_msisdn
 from onecard.web.console import store
@@ -83,9 +83,11 @@ def _between(earlier: datetime, later: datetime | None) -> timedelta | None:
 
 async def _list_texts(borrowed: Connection, card: CardWithLines, request: AnyRequest) -> dict[str, Any]:
     wish = read_wish(request, "q")
-    found = await list_traces(
-        borrowed, card.card.part, card.card.id, before=wish.from_id or ID_HIGHEST, most=ROWS_A_PAGE + 1
-    )
+    part, card_id, most = card.card.part, card.card.id, ROWS_A_PAGE + 1
+    if wish.is_descending:
+        found = await list_traces(borrowed, part, card_id, before=wish.from_id or ID_HIGHEST, most=most)
+    else:
+        found = await list_traces_upwards(borrowed, part, card_id, after=wish.from_id, most=most)
     table: Rows[Trace] = cut(wish, found, lambda row: row.id)
     numbers = await store.load_msisdns(borrowed, card.card.part, [text.line_id for text in table.rows])
     return {"table": table, "card": card, "numbers": numbers}
