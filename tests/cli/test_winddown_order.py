@@ -216,7 +216,25 @@ def test_a_version_and_a_file_are_rehearsed_in_a_database_that_is_thrown_away(of
     rehearsed = office.ask("rehearse", "plan.toml", "--accounts", "3", "--seed", "2", "--seeds", "2")
     assert [(one["seed"], one["findings"]) for one in rehearsed["rehearsals"]] == [(2, []), (3, [])]
     assert rehearsed["good"]
-    assert office.ask("status") == before
+    after = office.ask("status")
+    assert before["never_rehearsed"] == [1]
+    assert after["never_rehearsed"] == []
+    [version] = after["versions"]
+    found = version["rehearsal"]
+    assert (found["first_seed"], found["seeds"], found["accounts"], found["findings"]) == (1, 1, 3, 0)
+    assert found["sha256"] == version["sha256"]
+    untold = {"rehearsal": None}
+    assert [{**version, **untold}] == before["versions"]
+
+
+def test_the_status_says_what_was_rehearsed_and_what_never_was(office: Office) -> None:
+    office.tell("draft", office.terminal.write("plan.toml", TEXT))
+    assert "version 1 was never rehearsed: `onecard winddown rehearse 1`" in office.tell("status")
+    office.tell("rehearse", "1", "--accounts", "2")
+    said = office.tell("status")
+    assert "never rehearsed" not in said
+    assert "version 1 was rehearsed on " in said
+    assert "1 seed of 2 accounts, all went by the plan" in said
 
 
 def test_a_rehearsal_needs_a_plan_with_dates(office: Office) -> None:

@@ -31,7 +31,7 @@ from onecard.cli.winddown_answers import (
     say_status,
     say_stays,
 )
-from onecard.cli.winddown_rehearsal import rehearse_seeds
+from onecard.cli.winddown_rehearsal import answer_rehearsals, rehearse_seeds
 from onecard.values.gate import Capability
 from onecard.values.table import BadTable
 from onecard.winddown import actions, store
@@ -336,18 +336,35 @@ def rehearse(
 
     The clock is moved over every stage, and every gate is tried a second before, at it, and a second after. A stay, an
     extension or an early cut may come to pass; the machine stops in the middle of a payout; the bank is late, away,
-    and repeats itself. In the end the books of subscribers, bank and ledger are held against each other.
+    and repeats itself. In the end the books of subscribers, bank and ledger are held against each other. What was found
+    of a version is kept, and shown by `status` to those who approve it.
     """
-    file = _find_plan(options, plan)
-    return run(rehearse_seeds(file, range(seed, seed + seeds), accounts))
-
-
-def _find_plan(options: Options, plan: str) -> PlanFile:
-    """The plan of a file, or else of a version in the database."""
-    if plan.isdecimal() and not Path(plan).exists():
-        return run(_load_version(options, int(plan)))
+    number = int(plan) if plan.isdecimal() and not Path(plan).exists() else None
+    if number is not None:
+        return run(_rehearse_version(options, number, range(seed, seed + seeds), accounts))
     with _naming_faults():
-        return read_plan(_read_text(Path(plan)))
+        file = read_plan(_read_text(Path(plan)))
+    return answer_rehearsals(file, run(rehearse_seeds(file, range(seed, seed + seeds), accounts)), accounts)
+
+
+async def _rehearse_version(options: Options, number: int, seeds: range, accounts: int) -> Answer:
+    """Rehearse a version of the database, and keep there what was found."""
+    file = await _load_version(options, number)
+    done = await rehearse_seeds(file, seeds, accounts)
+    async with open_desk(options) as desk:
+        accept(
+            await actions.record_rehearsal(
+                desk.connection,
+                desk.at,
+                actor=desk.actor,
+                number=number,
+                first_seed=seeds.start,
+                seeds=len(seeds),
+                accounts=accounts,
+                findings=sum(len(one.findings) for one in done),
+            )
+        )
+    return answer_rehearsals(file, done, accounts)
 
 
 async def _load_version(options: Options, number: int) -> PlanFile:

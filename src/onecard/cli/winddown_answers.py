@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from textwrap import wrap
 from typing import Any
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from onecard.cli.show import Table, say_time
 from onecard.values.gate import Capability, Gate, Gates, Open
-from onecard.winddown.model import Order, Stay, Version
+from onecard.winddown.model import Order, Stay, Version, VersionRehearsal
 from onecard.winddown.reading import PlanFile
 from onecard.winddown.rules import DatedStage, say_effects
 from onecard.winddown.status import OrderStatus
@@ -116,8 +117,39 @@ def describe_status(status: OrderStatus, instant: datetime) -> dict[str, Any]:
         "alarms": status.alarms,
         "stages": describe_stages(status.stages, instant),
         "gates": describe_gates(status.gates),
-        "versions": [describe_version(one, status.versions) for one in status.versions.all],
+        "versions": [
+            {**describe_version(one, status.versions), "rehearsal": _describe_rehearsal(status, one)}
+            for one in status.versions.all
+        ],
+        "never_rehearsed": status.never_rehearsed,
     }
+
+
+def _describe_rehearsal(status: OrderStatus, version: Version) -> dict[str, Any] | None:
+    found = status.rehearsals.get(version.number)
+    return None if found is None else asdict(found)
+
+
+def _say_rehearsals(status: OrderStatus) -> list[str]:
+    """What the latest rehearsal of each version found, and what was never rehearsed."""
+    zone = status.file.plan.time_zone
+    done = [
+        f"version {one.number} was rehearsed on {say_time(one.rehearsed_at, zone)} by {one.rehearsed_by}: "
+        f"{_count(one.seeds, 'seed')} of {_count(one.accounts, 'account')}, {_say_findings(one)}"
+        for one in status.rehearsals.values()
+    ]
+    return done + [
+        f"version {number} was never rehearsed: `onecard winddown rehearse {number}`"
+        for number in status.never_rehearsed
+    ]
+
+
+def _say_findings(rehearsal: VersionRehearsal) -> str:
+    return _count(rehearsal.findings, "finding") if rehearsal.findings else "all went by the plan"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def say_status(status: OrderStatus, instant: datetime) -> Parts:
@@ -138,6 +170,8 @@ def say_status(status: OrderStatus, instant: datetime) -> Parts:
             ("version", "kind", "state", "proposed_by", "approved_by", "in_force_since", "sha256"),
             [_row(one, status.versions) for one in status.versions.all],
         ),
+        "",
+        *_say_rehearsals(status),
     ]
 
 
@@ -166,8 +200,7 @@ def _say_next(status: OrderStatus, instant: datetime) -> str:
 def _say_span(span: timedelta) -> str:
     for unit, word in ((DAY, "day"), (HOUR, "hour")):
         if span >= unit:
-            count = span // unit
-            return f"{count} {word}{'' if count == 1 else 's'}"
+            return _count(span // unit, word)
     return "less than an hour"
 
 

@@ -20,7 +20,7 @@ from onecard.values.money import format_micros
 from onecard.winddown.reading import PlanFile
 
 
-async def rehearse_seeds(file: PlanFile, seeds: range, accounts: int) -> Answer:
+async def rehearse_seeds(file: PlanFile, seeds: range, accounts: int) -> list[Rehearsal]:
     """Carry the plan out once for each seed, each in a database of its own; the day that it is goes to stderr."""
     try:
         begins = begin_of(file)
@@ -33,14 +33,15 @@ async def rehearse_seeds(file: PlanFile, seeds: range, accounts: int) -> Answer:
                 async with open_database(server, f"rehearsal_{seed}", begins) as pool:
                     tell = partial(_show_day, status, seed)
                     done.append(await rehearse(pool, file, seed=seed, accounts=accounts, tell=tell))
-    return _answer(file, done, accounts)
+    return done
 
 
 def _show_day(status: Status, seed: int, at: datetime) -> None:
     status.update(f"seed {seed}: {at.date()}")
 
 
-def _answer(file: PlanFile, done: Sequence[Rehearsal], accounts: int) -> Answer:
+def answer_rehearsals(file: PlanFile, done: Sequence[Rehearsal], accounts: int) -> Answer:
+    """What was found, of each seed."""
     zone = file.plan.time_zone
     failed = [one for one in done if one.findings]
     said = [line for one in done for line in _say(one, zone, accounts, in_full=len(done) == 1)]

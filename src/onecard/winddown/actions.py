@@ -23,6 +23,7 @@ from onecard.winddown.model import (
     Stay,
     Version,
     VersionKind,
+    VersionRehearsal,
 )
 from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.rules import AmendmentRefusal, check_plan, check_stays, recompute, to_local
@@ -211,6 +212,35 @@ async def start(
         if changed_past is not None:
             return changed_past
         return await _put_in_force(connection, at, actor, version)
+
+
+async def record_rehearsal(
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    number: int,
+    first_seed: int,
+    seeds: int,
+    accounts: int,
+    findings: int,
+) -> VersionRehearsal | OrderRefusal:
+    """Keep what came of carrying a version out on made-up subscribers, for those who are to approve it."""
+    version = (await store.list_versions(connection)).find(number)
+    if version is None:
+        return OrderRefusal.UNKNOWN_VERSION
+    rehearsal = VersionRehearsal(number, version.sha256, first_seed, seeds, accounts, findings, actor, at)
+    async with connection.transaction():
+        await store.insert_rehearsal(connection, rehearsal)
+        await audit.record(
+            connection,
+            at,
+            actor=actor,
+            action="rehearse_version",
+            subject=f"winddown_version:{number}",
+            detail={"first_seed": first_seed, "seeds": seeds, "accounts": accounts, "findings": findings},
+        )
+    return rehearsal
 
 
 async def _put_in_force(connection: Connection, at: datetime, actor: str, version: Version) -> Version:

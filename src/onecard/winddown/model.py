@@ -236,6 +236,24 @@ class Version:
     in_force_since: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class VersionRehearsal:
+    """What came of carrying a version out on made-up subscribers."""
+
+    number: int
+    """Of the version."""
+    sha256: str
+    """Of its text."""
+    first_seed: int
+    seeds: int
+    accounts: int
+    """Of each seed."""
+    findings: int
+    """What did not go by the plan, of all seeds together."""
+    rehearsed_by: str
+    rehearsed_at: datetime
+
+
 class OrderRefusal(Enum):
     """Why a version was not proposed, approved, withdrawn or put in force."""
 

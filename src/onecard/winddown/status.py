@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from onecard.database.pool import Connection
 from onecard.values.gate import NO_ORDER, Gates
 from onecard.winddown import store
-from onecard.winddown.model import Version
+from onecard.winddown.model import Version, VersionRehearsal
 from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.rules import DatedStage, date_stages, gates_at
 from onecard.winddown.versions import Versions, find_alarms
@@ -26,6 +27,14 @@ class OrderStatus:
     next_stage: DatedStage | None
     """None: none with a date is still to come."""
     alarms: tuple[str, ...]
+    rehearsals: Mapping[int, VersionRehearsal]
+    """The latest of each version that was rehearsed, by its number."""
+
+    @property
+    def never_rehearsed(self) -> tuple[int, ...]:
+        """Which of the versions that are in force, approved or proposed nobody has rehearsed."""
+        count = (self.versions.in_force, self.versions.approved, self.versions.awaiting)
+        return tuple(sorted({one.number for one in count if one is not None} - self.rehearsals.keys()))
 
 
 async def load_status(connection: Connection, at: datetime) -> OrderStatus | None:
@@ -36,7 +45,7 @@ async def load_status(connection: Connection, at: datetime) -> OrderStatus | Non
         return None
     file = await _load(connection, version)
     proposed = None if versions.awaiting is None else await _load(connection, versions.awaiting)
-    return _tell(versions, version, file, proposed, at)
+    return _tell(versions, version, file, proposed, at, await store.list_rehearsals(connection))
 
 
 async def _load(connection: Connection, version: Version) -> PlanFile:
@@ -44,7 +53,12 @@ async def _load(connection: Connection, version: Version) -> PlanFile:
 
 
 def _tell(
-    versions: Versions, version: Version, file: PlanFile, proposed: PlanFile | None, at: datetime
+    versions: Versions,
+    version: Version,
+    file: PlanFile,
+    proposed: PlanFile | None,
+    at: datetime,
+    rehearsals: Mapping[int, VersionRehearsal],
 ) -> OrderStatus:
     is_started = versions.in_force is not None
     stages = date_stages(file.plan, file.stays)
@@ -57,4 +71,5 @@ def _tell(
         stages,
         next(to_come, None),
         tuple(find_alarms(file, proposed, at, is_started=is_started)),
+        rehearsals,
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from datetime import datetime
 from hashlib import sha256
 
 import asyncpg
 
 from onecard.database.pool import Connection
-from onecard.winddown.model import Approval, Version, VersionKind
+from onecard.winddown.model import Approval, Version, VersionKind, VersionRehearsal
 from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.versions import Versions
 
@@ -28,6 +29,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)"""
 INSERT_APPROVAL = "INSERT INTO winddown_approval (version, actor, at) VALUES ($1, $2, $3)"
 WITHDRAW = "UPDATE winddown_version SET withdrawn_by = $2, withdrawn_at = $3 WHERE version = $1"
 PUT_IN_FORCE = "UPDATE winddown_version SET in_force_since = $2 WHERE version = $1"
+INSERT_REHEARSAL = """
+INSERT INTO winddown_rehearsal (version, sha256, first_seed, seeds, accounts, findings, rehearsed_by, rehearsed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"""
+LIST_REHEARSALS = """
+SELECT DISTINCT ON (version) version AS number, sha256, first_seed, seeds, accounts, findings, rehearsed_by,
+       rehearsed_at
+FROM winddown_rehearsal ORDER BY version, id DESC"""
 RECORD_CHANGE = "SELECT record_change('winddown', $1, $2)"
 
 
@@ -84,6 +92,16 @@ async def put_in_force(connection: Connection, number: int, at: datetime) -> Non
     """From now on; every node and desk reads it anew."""
     await connection.execute(PUT_IN_FORCE, number, at)
     await connection.execute(RECORD_CHANGE, number, at)
+
+
+async def insert_rehearsal(connection: Connection, rehearsal: VersionRehearsal) -> None:
+    await connection.execute(INSERT_REHEARSAL, *astuple(rehearsal))
+
+
+async def list_rehearsals(connection: Connection) -> Mapping[int, VersionRehearsal]:
+    """The latest rehearsal of each version that was rehearsed, by its number."""
+    rows = await connection.fetch(LIST_REHEARSALS)
+    return {row["number"]: VersionRehearsal(**row) for row in rows}
 
 
 def hash_text(text: str) -> str:

@@ -10,10 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import shop
+from onecard.audit import list_records
 from onecard.database.pool import Database, connection
 from onecard.staff.model import Role
 from onecard.values.gate import Capability
 from onecard.web.console.calendar import LEFT, WIDTH, lay_out
+from onecard.winddown.actions import record_rehearsal
+from onecard.winddown.model import OrderRefusal, VersionRehearsal
 from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.rules import date_stages
 from web.console.clerk import Clerk, at_console, strip_tags
@@ -83,6 +86,38 @@ async def test_a_plan_takes_two_logins_and_a_word_to_be_started(database: Databa
     assert "Next: sales end" in board
     assert "staff:alice, staff:bob" in board
     assert "in force" in board
+
+
+async def test_the_board_says_which_version_was_rehearsed_and_which_never(
+    database: Database, alice: Clerk
+) -> None:
+    await propose(alice, PLAN)
+    assert "Version 1 was never rehearsed" in strip_tags(await alice.see("/console/winddown"))
+    assert "Rehearsed: never" in strip_tags(await alice.see("/console/winddown/versions/1"))
+    for findings, said in ((2, "2 found"), (0, "went by the plan")):
+        async with connection(database.pool) as borrowed:
+            done = await record_rehearsal(
+                borrowed,
+                shop.AT,
+                actor="staff:bob",
+                number=1,
+                first_seed=7,
+                seeds=10,
+                accounts=500,
+                findings=findings,
+            )
+            assert isinstance(done, VersionRehearsal)
+            [record] = await list_records(borrowed, "winddown_version:1", most=1)
+        assert (record.action, record.detail["findings"]) == ("rehearse_version", findings)
+        board = strip_tags(await alice.see("/console/winddown"))
+        assert "never rehearsed" not in board
+        assert f"{said} 2026-03-10" in board
+        assert said in await alice.see("/console/winddown/versions/1")
+    async with connection(database.pool) as borrowed:
+        unknown = await record_rehearsal(
+            borrowed, shop.AT, actor="staff:bob", number=2, first_seed=1, seeds=1, accounts=1, findings=0
+        )
+    assert unknown is OrderRefusal.UNKNOWN_VERSION
 
 
 async def test_a_plan_that_is_wrong_is_told_so_and_one_that_changes_the_past_too(alice: Clerk) -> None:

@@ -31,3 +31,19 @@ CREATE TABLE winddown_approval (
 );
 CREATE TRIGGER winddown_approval_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON winddown_approval
     FOR EACH STATEMENT EXECUTE FUNCTION forbid_change_of_history();
+
+-- A version was carried out on made-up subscribers, in databases that were thrown away.
+CREATE TABLE winddown_rehearsal (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    version integer NOT NULL,
+    sha256 text NOT NULL,          -- of the plan
+    first_seed bigint NOT NULL,    -- what chance went by
+    seeds integer NOT NULL CHECK (seeds > 0),
+    accounts integer NOT NULL CHECK (accounts > 0),
+    findings integer NOT NULL CHECK (findings >= 0), -- what did not go by the plan, of all seeds together
+    rehearsed_by text NOT NULL,
+    rehearsed_at timestamptz NOT NULL
+);
+CREATE INDEX winddown_rehearsal_of_version ON winddown_rehearsal (version, id);
+CREATE TRIGGER winddown_rehearsal_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON winddown_rehearsal
+    FOR EACH STATEMENT EXECUTE FUNCTION forbid_change_of_history();

@@ -40,7 +40,7 @@ from onecard.winddown.reading import TEXT_MOST
 from onecard.winddown.reconciliation.actions import NO_ORDER_POLICIES, sum_owed
 from onecard.winddown.rules import AmendmentRefusal
 from onecard.winddown.status import load_status
-from onecard.winddown.store import get_text, list_versions
+from onecard.winddown.store import get_text, list_rehearsals, list_versions
 
 BOARD = "/console/winddown"
 PORTS = "/console/winddown/ports"
@@ -130,7 +130,14 @@ async def show_version(desk: GivenDesk, number: FromPath[int]) -> Page:
         if version is None:
             raise NotFoundException
         text = await get_text(borrowed, number)
-    return desk.page("version.html", version=version, state=versions.state_of(version), text=text)
+        rehearsals = await list_rehearsals(borrowed)
+    return desk.page(
+        "version.html",
+        version=version,
+        state=versions.state_of(version),
+        text=text,
+        rehearsal=rehearsals.get(number),
+    )
 
 
 @post(
