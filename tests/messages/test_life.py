@@ -359,6 +359,16 @@ async def test_a_receipt_that_overtakes_the_answer_finds_its_text(life: Life) ->
     await life.town.settle(lambda: life.town.bank.texts, "the receipt")
 
 
+async def test_a_text_that_came_while_the_lease_had_run_out_goes_on_when_it_is_renewed(life: Life) -> None:
+    """As after a jump of the clock: the link has looked, found nothing it may take, and must be told again."""
+    life.clock.move(timedelta(days=240))
+    await life.from_bank()
+    await life.until(TextState.WAITING)
+    assert not life.host.taken
+    await life.move()
+    await life.town.settle(lambda: life.host.taken, "the text")
+
+
 async def test_a_receipt_that_comes_several_times_at_once_is_passed_on_once(life: Life) -> None:
     await life.from_bank()
     await life.until(TextState.HANDED_OVER)

@@ -168,14 +168,27 @@ def test_every_session_of_the_link_hears_that_something_waits() -> None:
 def test_nothing_is_handed_over_without_a_lease(lease: timedelta | None, *, is_taken: bool) -> None:
     queues = Queues("one")
     queues.of("host").put(make_text(1))
-    queues.lease_until = None if lease is None else AT + lease
+    if lease is not None:
+        queues.renew_lease(AT - timedelta(days=1), AT + lease)
     assert (queues.take("host", AT) is not None) == is_taken
     assert len(queues.of("host")) == (0 if is_taken else 1)
 
 
+def test_links_look_again_when_a_lease_that_had_run_out_is_renewed() -> None:
+    """Else a text that came meanwhile would wait for the next one, or for a word of the peer."""
+    queues, heard = Queues("one"), list[str]()
+    queues.of("host").on_ready.append(lambda: heard.append("host"))
+    queues.renew_lease(AT, AT + timedelta(seconds=15))
+    assert heard == ["host"]
+    queues.renew_lease(AT + timedelta(seconds=1), AT + timedelta(seconds=16))
+    assert heard == ["host"]  # it never ran out
+    queues.renew_lease(AT + timedelta(days=240), AT + timedelta(days=241))
+    assert heard == ["host"] * 2
+
+
 def test_links_do_not_share_a_queue() -> None:
     queues = Queues("one", most=5)
-    queues.lease_until = AT + timedelta(seconds=15)
+    queues.renew_lease(AT, AT + timedelta(seconds=15))
     queues.of("host").put(make_text(1))
     assert queues.take("cn-home", AT) is None
     assert {queue.link for queue in queues.all()} == {"host", "cn-home"}

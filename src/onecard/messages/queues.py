@@ -60,12 +60,17 @@ class LinkQueue:
     def put(self, text: Text) -> None:
         """Let a text wait for the link."""
         self._lane(text)[text.id] = text
-        self._tell()
+        self.tell()
 
     def put_receipt(self, receipt: Receipt) -> None:
         """Let a receipt wait for the link."""
         self._receipts.append(receipt)
-        self._tell()
+        self.tell()
+
+    def tell(self) -> None:
+        """Let every bound session look whether there is something to take."""
+        for ready in self.on_ready:
+            ready()
 
     def postpone(self, text: Text, until: datetime) -> None:
         """Let a text wait for its next attempt."""
@@ -126,10 +131,6 @@ class LinkQueue:
     def _lane(self, text: Text) -> Lane:
         return self._application if text.application else self._other
 
-    def _tell(self) -> None:
-        for ready in self.on_ready:
-            ready()
-
 
 class Queues:
     """The queues of all links on this node, from which something is handed over while the node's lease lasts.
@@ -153,6 +154,13 @@ class Queues:
     def all(self) -> list[LinkQueue]:
         """Every queue that something ever waited in."""
         return list(self._queues.values())
+
+    def renew_lease(self, now: datetime, until: datetime) -> None:
+        """Go on handing over until then. Who found nothing to take while there was no lease is told to look again."""
+        had_run_out = self.lease_until is None or now >= self.lease_until
+        self.lease_until = until
+        for queue in self._queues.values() if had_run_out else ():
+            queue.tell()
 
     def take(self, link: str, now: datetime) -> Text | Receipt | None:
         """What to hand to a link next; None when nothing waits or the lease has run out."""

@@ -107,7 +107,7 @@ class Upkeep:
     async def _renew_lease(self, now: datetime) -> None:
         """The lease counts from before it was asked for, so that it never ends later here than in the database."""
         await store.renew_lease(self._pool, self._queues.node, now + LEASE)
-        self._queues.lease_until = now + LEASE
+        self._queues.renew_lease(now, now + LEASE)
 
     async def _withdraw_doubtful(self, now: datetime) -> None:
         """Texts whose commit was lost from sight were refused: what is stored of them all the same is taken back."""
