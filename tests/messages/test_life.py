@@ -24,6 +24,7 @@ from onecard.lines.model import Application, Line, LineLimits, Verification
 from onecard.messages.model import CancelRefusal, TextState
 from onecard.story.peers import MessageCentre, PeerConnection, bind_esme, receipt_of
 from onecard.subscribers.actions import change_language
+from onecard.switching.model import CardEntry
 from onecard.values.address import Address, international, unknown
 from onecard.values.alphabet import choose_encoding, decode_text, split_udh
 from onecard.values.clock import MovedClock
@@ -357,6 +358,17 @@ async def test_a_receipt_that_overtakes_the_answer_finds_its_text(life: Life) ->
     await life.from_bank()
     await life.until(TextState.DELIVERED)
     await life.town.settle(lambda: life.town.bank.texts, "the receipt")
+
+
+async def test_a_text_of_our_own_by_a_secondary_line_shows_the_slot_before_the_service_code(
+    life: Life,
+) -> None:
+    acceptor = life.town.node.acceptor
+    entry = CardEntry(life.card, Language.ENGLISH, shop.CAD, life.lines)
+    assert isinstance(await acceptor.tell(entry, "a test", life.lines[1]), int)
+    await life.town.settle(lambda: life.host.taken, "the text")
+    shown, to = life.host.taken[0].source, life.host.taken[0].destination
+    assert (shown.digits, f"+{to.digits}") == ("12583112583", life.primary)
 
 
 async def test_a_text_that_came_while_the_lease_had_run_out_goes_on_when_it_is_renewed(life: Life) -> None:

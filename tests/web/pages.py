@@ -15,7 +15,7 @@ import httpx
 import shop
 from onecard.catalogue.model import Tariff
 from onecard.database.pool import Connection, Database
-from onecard.lines.model import LineLimits
+from onecard.lines.model import Line, LineLimits
 from onecard.node.web import make_pages
 from onecard.portability.model import PortTerms
 from onecard.switching.model import CardEntry, LinkRole
@@ -35,9 +35,12 @@ class Phone:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.lines: list[Line | None] = []
+        """By which line each came; None: the primary one."""
 
-    async def tell(self, _: CardEntry, words: str) -> int:
+    async def tell(self, _: CardEntry, words: str, line: Line | None = None, /) -> int:
         self.texts.append(words)
+        self.lines.append(line)
         return len(self.texts)
 
 

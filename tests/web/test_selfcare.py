@@ -113,11 +113,14 @@ async def test_a_line_says_how_to_dial_from_it(me: Self) -> None:
     assert "Dial and text as always" in await me.read(f"/lines/{await me.line(0)}")
 
 
-async def test_a_test_text_goes_to_the_card_but_not_many(me: Self) -> None:
+async def test_a_test_text_goes_to_the_card_by_the_line_that_asked_but_not_many(me: Self) -> None:
     line, before = await me.line(1), len(me.phone.texts)
     for _ in range(5):
         assert "on its way" in await me.send(f"/lines/{line}/test")
     assert "+8613800138000" in me.phone.texts[-1]
+    by = me.phone.lines[-1]
+    assert by is not None
+    assert by.id == line
     assert "wait a while" in await me.send(f"/lines/{line}/test")
     assert len(me.phone.texts) == before + 5
 

@@ -48,7 +48,7 @@ from onecard.switching.model import (
     ToCard,
     ToServiceCode,
 )
-from onecard.switching.rules import Setting, decide_text_from_card, decide_text_to_card
+from onecard.switching.rules import Setting, decide_text_from_card, decide_text_to_card, show_source
 from onecard.values.address import Address, international, unknown
 from onecard.values.alphabet import choose_encoding, count_segments, split_segments
 from onecard.values.clock import Clock
@@ -162,19 +162,26 @@ class TextAcceptor:
             log.warning("text refused: the database is away", link=arrival.link, reason=str(error))
             return TextRefusal.UNAVAILABLE
 
-    async def tell(self, entry: CardEntry, words: str) -> int | TextRefusal:
-        """Send a text of our own to a card, from the service code; returns the id of its last segment."""
-        ids = await self.tell_in_segments(entry, words)
+    async def tell(self, entry: CardEntry, words: str, line: Line | None = None) -> int | TextRefusal:
+        """Send a text of our own to a card, from the service code; returns the id of its last segment.
+
+        It comes by the primary line, or by another of the card's lines, whose slot then stands in the sender. What
+        the line bars does not stop it.
+        """
+        ids = await self.tell_in_segments(entry, words, line)
         return ids if isinstance(ids, TextRefusal) else ids[-1]
 
-    async def tell_in_segments(self, entry: CardEntry, words: str) -> tuple[int, ...] | TextRefusal:
+    async def tell_in_segments(
+        self, entry: CardEntry, words: str, line: Line | None = None
+    ) -> tuple[int, ...] | TextRefusal:
         """As `tell`; returns the ids of all segments. Where one is refused, those before it may have been sent."""
         if not self._gates(self._clock.now()).is_open(Capability.SUPPORT):
             return TextRefusal.SUPPORT_ENDED
         link = self.setting.routes.link_for_card(entry.card.imsi)
         if link is None:
             return TextRefusal.NO_ROUTE
-        source = unknown(self.setting.service_code)
+        line = line or entry.primary
+        source = show_source(line, unknown(self.setting.service_code), self.setting.service_code)
         destination = international(entry.primary.msisdn)
         terms = _Terms(Direction.ANSWER, self.setting.service_code)
         ids: list[int] = []
@@ -182,7 +189,7 @@ class TextAcceptor:
         for content in _contents_of(words, self._reference):
             envelope = Envelope(source, destination, content)
             text = await self._new_text(entry, ONECARD, link, envelope, self._clock.now())
-            outcome = await self._store(text, entry, entry.primary, terms)
+            outcome = await self._store(text, entry, line, terms)
             if isinstance(outcome, TextRefusal):
                 return outcome
             ids.append(outcome)

@@ -99,7 +99,7 @@ def decide_text_to_card(
     link = setting.routes.link_for_card(entry.card.imsi)
     if link is None:
         return TextRefusal.NO_ROUTE
-    shown = _shown_source(line, source, setting.service_code)
+    shown = show_source(line, source, setting.service_code)
     return ToCard(entry, line, link, shown, international(entry.primary.msisdn), far=source.dialled)
 
 
@@ -128,8 +128,8 @@ def _refusal_on_the_way_in(line: Line, source: Address, role: LinkRole, at: date
     return None
 
 
-def _shown_source(line: Line, source: Address, service_code: str) -> Address:
-    """Put the service code and slot before a numeric sender on a secondary line; never cut, never invent."""
+def show_source(line: Line, source: Address, service_code: str) -> Address:
+    """The service code and slot before a numeric sender on a secondary line; never cut, never invent."""
     if line.is_primary or not source.is_numeric:
         return source
     sender = read_sender(source.dialled, line.country)

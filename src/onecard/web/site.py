@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from onecard.catalogue.model import Tariff
 from onecard.database.pool import Connection, Pool
-from onecard.lines.model import LineLimits
+from onecard.lines.model import Line, LineLimits
 from onecard.payments.bank.model import Debtor
 from onecard.portability.model import PortTerms
 from onecard.sealing.keys import MasterKey
@@ -23,8 +24,13 @@ from onecard.values.money import Currency
 from onecard.values.phone import Country
 from onecard.winddown.reading import PlanFile
 
-Tell = Callable[[CardEntry, str], Awaitable[int | TextRefusal]]
-"""Sends a text of our own to a card; returns its id."""
+
+class Tell(Protocol):
+    """Sends a text of our own to a card, by a line of it or else the primary one; returns its id."""
+
+    async def __call__(
+        self, entry: CardEntry, words: str, line: Line | None = None, /
+    ) -> int | TextRefusal: ...
 
 
 @dataclass(frozen=True, slots=True)

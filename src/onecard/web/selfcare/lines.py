@@ -180,18 +180,17 @@ async def change_list(
 async def test_line(
     site: GivenSite, layout: GivenLayout, visit: GivenVisit, me: GivenMe, line_id: FromPath[int]
 ) -> Page:
-    """Send a text to the card, to see that it arrives; its trace is on the page."""
+    """Send a text to the card by this line, to see that it arrives; its trace is on the page."""
     card, line = me.line(line_id)
     key = site.master.derive(b"self-test")
     async with connection(site.pool) as borrowed:
         if not await count_attempt(borrowed, visit.at, SELF_TEST, str(card.card.id), key=key):
             return layout.go(f"/lines/{line.id}", refused="line.test_too_often")
     words = say("line.test_text", visit.language, number=line.msisdn, name=site.operator.name)
-    outcome = await site.tell(CardEntry(*card), words)
+    outcome = await site.tell(CardEntry(*card), words, line)
     if isinstance(outcome, TextRefusal):
         return go_refused(layout, visit, f"/lines/{line.id}", outcome)
-    primary = card.lines[0]
-    return layout.go(f"/lines/{primary.id}", said="line.test_sent")
+    return layout.go(f"/lines/{line.id}", said="line.test_sent")
 
 
 @get("/lines/{line_id:int}/end")
