@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 
 import structlog
@@ -29,12 +28,9 @@ from onecard.gateways.http.portability import PortRoutes
 from onecard.gateways.http.server import TlsFiles, serve_http
 from onecard.gateways.nchf.notify import Notifier
 from onecard.gateways.nchf.server import mount
-from onecard.gateways.smpp.client import Peer, SmppClient
-from onecard.gateways.smpp.events import BindMode
-from onecard.gateways.smpp.link import Exchange, LinkSettings
+from onecard.gateways.smpp.link import Exchange
 from onecard.gateways.smpp.link import Link as SmppLink
 from onecard.gateways.smpp.server import SmppServer
-from onecard.gateways.smpp.session import SessionSettings
 from onecard.lines.store import find_card_with_lines, find_card_with_lines_by_sim
 from onecard.messages.accept import TextAcceptor, TextLimits
 from onecard.messages.commands import CommandDesk
@@ -42,7 +38,7 @@ from onecard.messages.handover import Handover
 from onecard.messages.queues import Queues
 from onecard.messages.upkeep import Upkeep
 from onecard.node.changes import ChangeTail
-from onecard.node.config import Bind, Config, Connect, Link, Tls, parse_address, passwords, provider_secrets
+from onecard.node.config import Config, Tls, parse_address, passwords, provider_secrets
 from onecard.node.diameter import run_diameter
 from onecard.node.jobs import Jobs
 from onecard.node.mail import Mailer
@@ -50,6 +46,7 @@ from onecard.node.name import NodeName
 from onecard.node.nchf import make_nchf
 from onecard.node.notice_post import NoticePost
 from onecard.node.ports import PortPinDesk, load_port_terms
+from onecard.node.smpp import bind_to_peers, make_settings
 from onecard.node.vouchers import VoucherDesk
 from onecard.node.web import make_pages, make_site, run_web
 from onecard.sealing.body_keys import BodyKeys
@@ -124,7 +121,7 @@ async def run_node(
         exchange, directory, upkeep, control, tail = await _assemble(
             config, database.pool, parts, master, clock, gatekeeper, stack
         )
-        links = {link.name: SmppLink(_link_settings(link), exchange) for link in config.links}
+        links = {link.name: SmppLink(make_settings(link), exchange) for link in config.links}
         jobs = Jobs(database.pool, parts, config, links, exchange, control, name, gatekeeper.at)
         tail.on_account.append(jobs.look_at)
         check = PasswordCheck()
@@ -186,7 +183,7 @@ async def run_node(
             )
             web, web_tls = await stack.enter_async_context(run_web(config.web, make_pages(site)))
             addresses = replace(addresses, web=web, web_tls=web_tls)
-        _bind_to_peers(config, links, peer_passwords, stack)
+        bind_to_peers(config, links, peer_passwords, stack)
         post = _make_post(config, database.pool, parts, master, exchange, environment)
         await stack.enter_async_context(_running(upkeep.run(), jobs.run(), post.run()))
         log.info(
@@ -371,25 +368,6 @@ async def _activate(
     directory.forget(entry.card.id)
 
 
-def _link_settings(link: Link) -> LinkSettings:
-    return LinkSettings(
-        link.name,
-        link.system_id,
-        link.password_hash,
-        tuple(ip_network(network) for network in link.allow),
-        link.receipts,
-        link.sessions_most,
-        link.texts_a_second_in,
-        link.texts_a_second_out,
-        SessionSettings(
-            incoming_window=link.window_in,
-            outgoing_window=link.window_out,
-            response_seconds=link.response_seconds,
-            enquire_link_seconds=link.enquire_link_seconds,
-        ),
-    )
-
-
 async def _listen(config: Config, server: SmppServer, http: str) -> Addresses:
     host, port = parse_address(config.smpp.listen)
     smpp = f"{host}:{await server.listen(host, port)}"
@@ -407,30 +385,6 @@ def _tls_context(tls: Tls, place: str) -> ssl.SSLContext:
     except (ssl.SSLError, OSError) as error:
         raise NotReady(f"{place}: the certificate or its key cannot be used: {error}") from None
     return context
-
-
-_MODES = {
-    Bind.TRANSMITTER: BindMode.TRANSMITTER,
-    Bind.RECEIVER: BindMode.RECEIVER,
-    Bind.TRANSCEIVER: BindMode.TRANSCEIVER,
-}
-
-
-def _bind_to_peers(
-    config: Config, links: Mapping[str, SmppLink], peer_passwords: Mapping[str, str], stack: AsyncExitStack
-) -> None:
-    for link in config.links:
-        if link.connect is None:
-            continue
-        for bind in link.connect.binds:
-            peer = _peer(link.connect, bind, peer_passwords[link.name])
-            stack.push_async_callback(SmppClient(links[link.name], peer).close)
-
-
-def _peer(connect: Connect, bind: Bind, password: str) -> Peer:
-    host, port = parse_address(connect.address)
-    tls = ssl.create_default_context(cafile=connect.tls_ca) if connect.tls else None
-    return Peer(host, port, _MODES[bind], password, tls, connect.tls_name or host)
 
 
 @asynccontextmanager
