@@ -15,6 +15,7 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_account, find_card_to_top_up
+from onecard.cli.options import MostOption
 from onecard.cli.secret import read_secret
 from onecard.cli.show import Answer, Table
 from onecard.ledger import Account, Entry
@@ -264,9 +265,7 @@ async def entries(
     before: Annotated[
         UUID | None, typer.Option("--before", metavar="EVENT", help="Go on with those before this event.")
     ] = None,
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 50,
+    most: MostOption = 50,
 ) -> Answer:
     """List the entries of an account, the newest first, each with the balance it left."""
     async with desk.connection.transaction(isolation="repeatable_read", readonly=True):

@@ -17,7 +17,7 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_card
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.show import Answer, Table
 from onecard.cli.subscriber import check_contact
 from onecard.ledger.model import MOST_POSTING_MICROS
@@ -29,7 +29,6 @@ from onecard.values.language import Language
 from onecard.values.money import Money, parse_micros
 from onecard.values.phone import E164, parse_country, parse_msisdn
 
-PAGE_MOST = 1000
 PAYMENT_LENGTH_MOST = 34
 """Of a method or a reference: what fits where a bank has an account."""
 
@@ -47,9 +46,6 @@ StockFile = Annotated[
 IccidOption = Annotated[
     str | None,
     typer.Option("--iccid", metavar="ICCID", help="The SIM to give; the next one in stock unless named."),
-]
-MostOption = Annotated[
-    int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
 ]
 
 

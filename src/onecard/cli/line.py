@@ -13,14 +13,13 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_card, find_line
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.show import Answer, Table, say_time
 from onecard.lines import actions, store
 from onecard.lines.model import Application, ApplicationState, Line, Usage, Verification
 from onecard.lines.rules import format_schedule, parse_schedule
 from onecard.values.phone import parse_country, parse_msisdn
 
-PAGE_MOST = 1000
 ALWAYS = "always"
 
 app = new_group("Numbers on cards: applications, settings, their end.")
@@ -59,9 +58,6 @@ EntryArgument = Annotated[
 RemoveOption = Annotated[bool, typer.Option("--remove", help="Take the entry off the list.")]
 BarOption = Annotated[
     OnOff | None, typer.Option(metavar="on|off", help="on keeps them out, off lets them in.")
-]
-MostOption = Annotated[
-    int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
 ]
 
 

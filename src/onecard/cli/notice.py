@@ -15,7 +15,7 @@ import typer
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.secret import new_private_binary, new_private_file
 from onecard.cli.show import Answer, Table
 from onecard.database.parts import list_parts
@@ -35,7 +35,6 @@ from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.rules import to_instant
 from onecard.winddown.store import load_in_force
 
-PAGE_MOST = 1000
 BOUNCES_MOST = 1_000_000
 ADDRESS_COLUMNS = ("reference", "language", "name", "postal_address")
 EVIDENCE_COLUMNS = (
@@ -59,9 +58,6 @@ PdfOption = Annotated[
 AddressesOption = Annotated[
     Path | None,
     typer.Option("--addresses", metavar="FILE", help="Write a CSV list of their addresses to this new file."),
-]
-MostOption = Annotated[
-    int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
 ]
 
 

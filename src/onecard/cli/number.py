@@ -11,7 +11,7 @@ import typer
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Misuse, accept
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.secret import new_private_file, put_on_disk
 from onecard.cli.show import Answer, Table
 from onecard.lines import actions, store
@@ -20,7 +20,6 @@ from onecard.portability import return_store, returns
 from onecard.portability.model import NumberReturn
 from onecard.values.phone import parse_country
 
-PAGE_MOST = 1000
 RETURN_COLUMNS = ("list", "holder", "count", "made_at", "made_by", "confirmed_at", "confirmed_by")
 
 app = new_group("The pools of numbers.")
@@ -53,9 +52,7 @@ async def list_(
         typer.Option("--state", metavar="STATE", help="In one state, such as free or quarantined."),
     ] = None,
     after: Annotated[str, typer.Option("--after", metavar="NUMBER", help="Go on after this number.")] = "",
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 100,
+    most: MostOption = 100,
 ) -> Answer:
     """List the numbers of the pools, and whose they are."""
     found = await store.list_numbers(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = Path("onecard.toml")
 ACTOR_LENGTH_MOST = 100
 ID_HIGHEST = 2**63 - 1
+PAGE_MOST = 1000
 """What PostgreSQL's bigint holds."""
 
 
@@ -48,6 +49,9 @@ ActorOption = Annotated[
         callback=_check_actor,
         help="Who acts, for the audit record; staff:<login name> unless given.",
     ),
+]
+MostOption = Annotated[
+    int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 

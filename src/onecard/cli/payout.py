@@ -15,7 +15,7 @@ from onecard.cli.books import reconcile_books
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.show import Answer, Table
 from onecard.payments.bank.files import WRITERS, Format, read_report
 from onecard.payments.bank.model import BadBankFile, PaymentFile, PaymentOrder, StatusReport
@@ -32,7 +32,6 @@ from onecard.payments.refunds.rules import REASON_CHARACTERS_MOST
 from onecard.sealing.check import check_master_key
 from onecard.values.money import NUMERIC_CODES, Currency, Money, parse_micros
 
-PAGE_MOST = 1000
 CHUNK_BYTES = 65_536
 COLUMNS = ("run", "route", "state", "count", "total", "execution_on", "made_by", "released_by")
 UNMATCHED_COLUMNS = ("line", "at", "source", "message", "reference", "end_to_end_id", "why", "resolution")
@@ -240,9 +239,7 @@ async def list_(
     before: Annotated[
         int, typer.Option("--before", metavar="RUN", min=1, help="Go on with those before this one.")
     ] = ID_HIGHEST,
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 50,
+    most: MostOption = 50,
 ) -> Answer:
     """List the runs, the latest first."""
     rows = [_describe(run) for run in await store.list_runs(desk.connection, before=before, most=most)]
@@ -271,9 +268,7 @@ async def unmatched(
     after: Annotated[
         int, typer.Option("--after", metavar="LINE", min=0, help="Go on with those after this one.")
     ] = 0,
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 50,
+    most: MostOption = 50,
     resolved: Annotated[bool, typer.Option("--resolved", help="Those that were resolved, too.")] = False,
 ) -> Answer:
     """List what the bank said that fits no payment, or contradicts what it said before."""

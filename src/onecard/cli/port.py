@@ -13,7 +13,7 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_card, find_line
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.secret import read_secret
 from onecard.cli.show import Answer, Table
 from onecard.lines.store import find_card_with_lines_by_id
@@ -24,7 +24,6 @@ from onecard.portability.rules import is_late, lost_with
 from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
 
-PAGE_MOST = 1000
 COLUMNS = ("port", "number", "to", "reference", "state", "is_late", "due_at", "requested_at", "ended_at")
 
 app = new_group("Numbers that subscribers take to other operators.")
@@ -188,9 +187,7 @@ async def list_(
     before: Annotated[
         int, typer.Option("--before", metavar="PORT", min=1, help="Go on with those before this one.")
     ] = ID_HIGHEST,
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 50,
+    most: MostOption = 50,
 ) -> Answer:
     """List port-outs, the latest first, or those that are late, the longest late first."""
     if late:

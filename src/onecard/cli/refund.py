@@ -15,7 +15,7 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.find import find_account, find_card, find_card_to_top_up
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.payee import (
     BicOption,
     CanadianOption,
@@ -59,7 +59,6 @@ from onecard.sealing.check import check_master_key
 from onecard.sealing.keys import MasterKey
 from onecard.values.money import Currency, Money, parse_micros
 
-PAGE_MOST = 1000
 REFERENCE_CHARACTERS_MOST = 200
 BY_CLAIM_CODE = "claim code"
 COLUMNS = ("refund", "account", "value", "amount", "state", "paid_to", "requested_at", "reason")
@@ -389,9 +388,7 @@ async def list_(
     after: Annotated[
         int, typer.Option("--after", metavar="REFUND", min=0, help="Go on with those after this one.")
     ] = 0,
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 50,
+    most: MostOption = 50,
 ) -> Answer:
     """List refunds, the first one first."""
     found = None if account is None else await find_account(desk.connection, account)

@@ -9,11 +9,11 @@ import typer
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Misuse, accept
+from onecard.cli.options import MostOption
 from onecard.cli.show import Answer, Table, say_time
 from onecard.staff import actions, store
 from onecard.staff.model import Invitation, Role, Staff
 
-PAGE_MOST = 1000
 COLUMNS = ("login", "name", "roles", "enrolled", "locked_until", "deactivated_at")
 
 app = new_group("Who works at the console, and what each may do.")
@@ -78,9 +78,7 @@ async def list_(
     after: Annotated[
         str, typer.Option("--after", metavar="LOGIN", help="Go on with those after this login.")
     ] = "",
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 50,
+    most: MostOption = 50,
 ) -> Answer:
     """List staff by login."""
     rows = [_describe(one) for one in await store.list_staff(desk.connection, after=after, most=most)]

@@ -11,15 +11,13 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse
 from onecard.cli.find import find_card
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.show import Answer, Table
 from onecard.database.parts import list_parts
 from onecard.lines.store import CardWithLines, find_card_with_lines_by_id
 from onecard.messages.model import Trace
 from onecard.messages.store import find_trace, list_traces
 from onecard.values.money import Money
-
-PAGE_MOST = 1000
 
 app = new_group("What became of texts.")
 
@@ -44,9 +42,7 @@ async def trace(
             "--before", metavar="ID", min=1, max=ID_HIGHEST, help="Go on with those before this id."
         ),
     ] = ID_HIGHEST,
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 20,
+    most: MostOption = 20,
 ) -> Answer:
     """Say what became of a text, or of the latest texts of a card: every step, never the contents."""
     if (text is None) == (number is None):

@@ -13,7 +13,6 @@ import typer
 from onecard.charging.records import (
     CSV_COLUMNS,
     EVERYTHING,
-    PAGE_MOST,
     StoredRecord,
     as_chf_record,
     as_csv_row,
@@ -25,6 +24,7 @@ from onecard.charging.records import (
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.find import find_card
+from onecard.cli.options import MostOption
 from onecard.cli.show import Answer, Table
 from onecard.cli.times import read_time
 from onecard.database.parts import list_parts
@@ -47,9 +47,7 @@ async def list_(
     before: Annotated[
         int, typer.Option("--before", metavar="ID", help="Go on with those before this one.")
     ] = EVERYTHING,
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 50,
+    most: MostOption = 50,
 ) -> Answer:
     """List what a card used in calls, data and events of credit control, the latest first."""
     found = (await find_card(desk.connection, card)).card

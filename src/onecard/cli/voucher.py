@@ -12,7 +12,7 @@ import typer
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Misuse, accept
-from onecard.cli.options import ID_HIGHEST
+from onecard.cli.options import ID_HIGHEST, MostOption
 from onecard.cli.secret import new_private_file, put_on_disk
 from onecard.cli.show import Answer, Table
 from onecard.cli.times import read_time
@@ -22,7 +22,6 @@ from onecard.payments.rules import state_at
 from onecard.sealing.check import check_master_key
 from onecard.values.money import NUMERIC_CODES, Currency, Money, parse_micros
 
-PAGE_MOST = 1000
 CSV_COLUMNS = ("serial", "pin", "face", "currency", "expires_at")
 VOUCHER_COLUMNS = ("serial", "batch", "face", "state", "expires_at", "used_at", "account", "voided_at")
 
@@ -127,9 +126,7 @@ async def list_(
             "--after", metavar="SERIAL", min=0, help="Of vouchers: go on with those after this one."
         ),
     ] = 0,
-    most: Annotated[
-        int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
-    ] = 50,
+    most: MostOption = 50,
 ) -> Answer:
     """List the batches, the latest first, or the vouchers of one: by serial number, never the PIN."""
     if serial is not None:
