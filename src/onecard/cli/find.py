@@ -1,11 +1,11 @@
-"""Find what a person names: a card, a line, an account."""
+"""Find what a person names: a card, a line, an account, a notice."""
 
 from __future__ import annotations
 
 from onecard import ledger
 from onecard.cards.store import find_part_of_card
 from onecard.cli import store
-from onecard.cli.failures import Failure, Misuse
+from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.options import ID_HIGHEST
 from onecard.database.pool import Connection
 from onecard.ledger import Account
@@ -19,6 +19,8 @@ from onecard.lines.store import (
 )
 from onecard.values.card import parse_iccid
 from onecard.values.phone import E164, BadNumber, parse_msisdn
+from onecard.winddown.notices import store as notice_store
+from onecard.winddown.notices.model import MadeNotice, NoticeRefusal
 
 ID_LENGTH_MOST = 9
 """Longer digits are a number in international form, or an ICCID."""
@@ -91,3 +93,8 @@ def _read_number(name: str) -> E164:
 async def _find_card_by_id(connection: Connection, card_id: int) -> CardWithLines | None:
     part = await find_part_of_card(connection, card_id)
     return None if part is None else await find_card_with_lines_by_id(connection, part, card_id)
+
+
+async def find_notice(connection: Connection, notice: int) -> MadeNotice:
+    """The notice of this number; raises Failure."""
+    return accept(await notice_store.find_notice(connection, notice) or NoticeRefusal.UNKNOWN_NOTICE)

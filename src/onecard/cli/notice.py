@@ -7,16 +7,17 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TextIO
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
+from onecard.cli import notice_letters
 from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
-from onecard.cli.options import ID_HIGHEST, MostOption
-from onecard.cli.secret import new_private_binary, new_private_file
+from onecard.cli.find import find_notice
+from onecard.cli.options import MostOption, NoticeArgument
 from onecard.cli.show import Answer, Table
 from onecard.database.parts import list_parts
 from onecard.node.notice_post import load_wording, make_sender
@@ -24,19 +25,16 @@ from onecard.subscribers.actions import read_contacts
 from onecard.subscribers.model import Contact
 from onecard.values.language import Language
 from onecard.values.table import Problem, read_table
-from onecard.winddown.notices import actions, evidence_store, letter_store, letters, store
+from onecard.winddown.notices import actions, evidence_store, store
 from onecard.winddown.notices.checking import Tried, try_notices
 from onecard.winddown.notices.composing import hash_words
-from onecard.winddown.notices.letters import Letters
 from onecard.winddown.notices.model import Channel, MadeNotice, NoticeRefusal, Outcome
-from onecard.winddown.notices.printing import print_letters
 from onecard.winddown.notices.rules import deadline_to_tell
 from onecard.winddown.reading import PlanFile, read_plan
 from onecard.winddown.rules import to_instant
 from onecard.winddown.store import load_in_force
 
 BOUNCES_MOST = 1_000_000
-ADDRESS_COLUMNS = ("reference", "language", "name", "postal_address")
 EVIDENCE_COLUMNS = (
     "notice_id", "kind", "version", "part", "subscriber_id", "occasion", "number", "channel", "language", "at",
     "result", "result_at", "detail", "sha256", "state",
@@ -45,20 +43,6 @@ EVIDENCE_COLUMNS = (
 _CHANNELS_OF_WORDS = {Channel.TEXT: "text", Channel.EMAIL: "e-mail and letter"}
 
 app = new_group("Notices of a wind-down: what subscribers are told, whom it reached, the proof of it.")
-
-NoticeArgument = Annotated[
-    int, typer.Argument(metavar="NOTICE", min=1, max=ID_HIGHEST, help="A notice: see `onecard notice list`.")
-]
-LettersArgument = Annotated[
-    int, typer.Argument(metavar="LETTERS", min=1, max=ID_HIGHEST, help="Letters that were written together.")
-]
-PdfOption = Annotated[
-    Path | None, typer.Option("--pdf", metavar="FILE", help="Write the letters to this new file.")
-]
-AddressesOption = Annotated[
-    Path | None,
-    typer.Option("--addresses", metavar="FILE", help="Write a CSV list of their addresses to this new file."),
-]
 
 
 @desk_command(app, "check")
@@ -146,7 +130,7 @@ async def show(
     ] = None,
 ) -> Answer:
     """Show the exact words of a notice, with their hashes, and the copy to the regulator."""
-    found = await _get_notice(desk, notice)
+    found = await find_notice(desk.connection, notice)
     wording = await store.get_words(desk.connection, notice)
     shown = {one: said for one, said in wording.items() if language in (None, one)}
     documents = [
@@ -202,7 +186,7 @@ async def coverage(
     ] = None,
 ) -> Answer:
     """Say how many a notice reached by which channel, whether in time, and name everyone whom it did not reach."""
-    found = await _get_notice(desk, notice)
+    found = await find_notice(desk.connection, notice)
     deadline = await _find_deadline(desk)
     counts = await evidence_store.count_recipients(desk.connection, notice, deadline)
     missing = await _list_not_reached(desk, notice, after, most)
@@ -273,7 +257,7 @@ async def _name(
 @desk_command(app, "evidence")
 async def evidence(desk: Desk, notice: NoticeArgument) -> None:
     """Write every attempt to stdout, as CSV or with --json: when, how, the hash of the words, what came of it."""
-    await _get_notice(desk, notice)
+    await find_notice(desk.connection, notice)
     async with desk.connection.transaction(isolation="repeatable_read", readonly=True):
         rows = _stream(desk, notice)
         await (_write_json(rows) if desk.options.as_json else _write_csv(rows))
@@ -375,117 +359,6 @@ async def _enter_file(desk: Desk, file: Path) -> tuple[int, list[dict[str, str]]
     return entered, refused
 
 
-# ---- letters
-
-
-@desk_command(app, "letters")
-async def letters_(
-    desk: Desk,
-    notice: NoticeArgument,
-    pdf: PdfOption = None,
-    addresses: AddressesOption = None,
-    most: MostOption = 500,
-) -> Answer:
-    """Write the letters of those whose turn it is; without files, list those that were written."""
-    await _get_notice(desk, notice)
-    if pdf is None and addresses is None:
-        rows = [_describe_letters(row) for row in await letter_store.list_letters(desk.connection, notice)]
-        columns = ("letters", "count", "made_at", "made_by", "posted_at", "posted_by")
-        return Answer({"letters": rows}, [Table(columns, rows, empty="no letters were written")], desk.zone)
-    pdf, addresses = _check_files(pdf, addresses)
-    with new_private_file(addresses) as list_out, new_private_binary(pdf) as pdf_out:
-        written = accept(
-            await letters.write_letters(
-                desk.connection,
-                desk.at,
-                actor=desk.actor,
-                master=desk.load_master_key(),
-                parts=await list_parts(desk.connection),
-                notice_id=notice,
-                rules=desk.config.notices.rules,
-                most=most,
-            )
-        )
-        _write_files(written, desk, list_out, pdf_out)
-    return _answer_letters(desk, written, pdf, addresses)
-
-
-@desk_command(app, "reprint")
-async def reprint(
-    desk: Desk, letters_id: LettersArgument, pdf: PdfOption = None, addresses: AddressesOption = None
-) -> Answer:
-    """Write the files of letters again that are lost, or broke off."""
-    pdf, addresses = _check_files(pdf, addresses)
-    with new_private_file(addresses) as list_out, new_private_binary(pdf) as pdf_out:
-        written = accept(
-            await letters.write_letters_again(
-                desk.connection,
-                desk.at,
-                actor=desk.actor,
-                master=desk.load_master_key(),
-                parts=await list_parts(desk.connection),
-                letters_id=letters_id,
-            )
-        )
-        _write_files(written, desk, list_out, pdf_out)
-    return _answer_letters(desk, written, pdf, addresses)
-
-
-@desk_command(app, "posted")
-async def posted(desk: Desk, letters_id: LettersArgument) -> Answer:
-    """Confirm that letters are in the post: from now on they count as having reached."""
-    count = accept(
-        await letters.post_letters(
-            desk.connection,
-            desk.at,
-            actor=desk.actor,
-            parts=await list_parts(desk.connection),
-            letters_id=letters_id,
-            rules=desk.config.notices.rules,
-        )
-    )
-    return Answer({"letters": letters_id, "count": count}, [f"{count} letters are in the post"], desk.zone)
-
-
-def _check_files(pdf: Path | None, addresses: Path | None) -> tuple[Path, Path]:
-    if pdf is None or addresses is None:
-        raise Misuse("give both --pdf and --addresses")
-    return pdf, addresses
-
-
-def _write_files(written: Letters, desk: Desk, list_out: TextIO, pdf_out: BinaryIO) -> None:
-    writer = csv.writer(list_out)
-    writer.writerow(ADDRESS_COLUMNS)
-    for one in written.letters:
-        writer.writerow([one.reference, one.language.value, one.contact.name, one.contact.postal_address])
-    day = desk.at.astimezone(desk.zone).date()
-    pdf_out.write(print_letters(written.letters, make_sender(desk.config), day))
-
-
-def _answer_letters(desk: Desk, written: Letters, pdf: Path, addresses: Path) -> Answer:
-    document = {
-        "letters": written.id,
-        "count": len(written.letters),
-        "without_address": written.without_address,
-        "pdf": str(pdf),
-        "addresses": str(addresses),
-    }
-    said = f"letters {written.id}: {len(written.letters)} are in {pdf}, their addresses in {addresses}"
-    hint = f"when they are in the post: onecard notice posted {written.id}"
-    return Answer(document, [said], desk.zone, hint=hint)
-
-
-def _describe_letters(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "letters": row["id"]}
-
-
-# ---- shared
-
-
-async def _get_notice(desk: Desk, notice: int) -> MadeNotice:
-    return accept(await store.find_notice(desk.connection, notice) or NoticeRefusal.UNKNOWN_NOTICE)
-
-
 def _describe(notice: MadeNotice) -> dict[str, Any]:
     return {
         "notice": notice.id,
@@ -505,3 +378,6 @@ def _sum_up(counts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         if row["state"] in summed:
             summed[row["state"]] += row["count"]
     return summed
+
+
+notice_letters.add_commands(app)

@@ -53,6 +53,9 @@ ActorOption = Annotated[
 MostOption = Annotated[
     int, typer.Option("--most", metavar="COUNT", min=1, max=PAGE_MOST, help="How many at most.")
 ]
+NoticeArgument = Annotated[
+    int, typer.Argument(metavar="NOTICE", min=1, max=ID_HIGHEST, help="A notice: see `onecard notice list`.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
