@@ -1,1 +1,1 @@
-"""How money comes to accounts from outside: vouchers."""
+"""How money comes to accounts from outside, and goes back: vouchers, payments, refunds, payouts."""
