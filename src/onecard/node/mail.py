@@ -21,7 +21,6 @@ from onecard.winddown.notices.model import Result
 log = structlog.get_logger(__name__)
 
 _ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
-_SERVER_GONE = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
