@@ -14,6 +14,7 @@ from onecard.database.pool import Connection, connection
 from onecard.payments.refunds.actions import change_refund
 from onecard.payments.refunds.model import Approve, Refund, RefundedValue, RefundRefusal, RefundState
 from onecard.payments.refunds.store import find_refund
+from onecard.payments.sides.actions import pay_in_deposit
 from onecard.portability.actions import request_port_out
 from onecard.portability.model import PortOut, PortRefusal, PortState, PortTerms, Proof
 from onecard.values.business import BusinessCalendar
@@ -21,6 +22,7 @@ from onecard.values.clock import MovedClock
 from onecard.values.gate import NO_ORDER
 from onecard.values.hours import parse_hours
 from onecard.values.language import Language
+from onecard.values.money import Money
 from onecard.values.phone import E164
 from onecard.web.selfcare.refusals import word_of
 from onecard.web.words import WORDS
@@ -84,6 +86,30 @@ async def test_a_balance_is_asked_back_once_however_often_the_form_is_sent(
         refund = await the_refund(borrowed, me)
     assert (refund.state, refund.verified_how) == (RefundState.VERIFIED, "sign-in by code")
     assert "CA$0.00" in await me.read("/")
+
+
+async def test_a_deposit_is_asked_back_beside_the_balance_and_shown_with_its_state(
+    me: Self, gatekeeper: Gatekeeper
+) -> None:
+    async with connection(me.database.pool) as borrowed:
+        await pay_in_deposit(
+            borrowed,
+            shop.AT,
+            actor="clerk",
+            part=me.card.part,
+            account_id=me.card.account_id,
+            amount=Money(50_000_000, shop.CAD),
+            event="deposit 1",
+        )
+    gatekeeper.put_in_force(CMLINK)
+    assert "Deposit: CA$50.00" in await me.read("/refund")
+    page = await me.send("/refund", **PAYEE, value="deposits")
+    assert "CA$50.00" in page
+    assert "Deposit ·" in page
+    assert "Get CA$10.00 back" in page
+    async with connection(me.database.pool) as borrowed:
+        refund = await the_refund(borrowed, me)
+    assert (refund.value, refund.state) == (RefundedValue.DEPOSITS, RefundState.VERIFIED)
 
 
 @pytest.mark.parametrize(

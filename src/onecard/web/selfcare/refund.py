@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 from litestar import Response, get, post
@@ -10,6 +11,7 @@ from litestar.params import FromPath
 
 from onecard.database.pool import Connection, connection, transaction
 from onecard.ledger import name_event
+from onecard.ledger.model import Account
 from onecard.payments.bank.model import BankAccount, Payee
 from onecard.payments.payees import (
     BadPayee,
@@ -19,9 +21,20 @@ from onecard.payments.payees import (
     parse_other_account,
 )
 from onecard.payments.refunds.actions import change_payee, change_refund, request_refund
-from onecard.payments.refunds.model import Cancel, Refund, RefundRefusal, RefundState, Verify, Wish
+from onecard.payments.refunds.model import (
+    Cancel,
+    Refund,
+    RefundedValue,
+    RefundRefusal,
+    RefundState,
+    Verify,
+    Wish,
+)
 from onecard.payments.refunds.store import find_refund, list_refunds
+from onecard.payments.sides.model import SideValue
+from onecard.payments.sides.store import list_side_accounts
 from onecard.values.gate import Capability, Closed
+from onecard.values.money import Money
 from onecard.web.forms import Form
 from onecard.web.given import GivenForm, GivenLayout, GivenSite, GivenVisit
 from onecard.web.layout import Layout, Page
@@ -56,6 +69,7 @@ async def _show(site: Site, layout: Layout, visit: Visit, me: Me, form: Form | N
     async with connection(site.pool) as borrowed:
         account = await get_account(borrowed, me)
         refunds = await list_refunds(borrowed, part=me.part, account_id=account.id, most=REFUNDS_MOST)
+        offers = await _list_offers(borrowed, account, refunds)
     errors = form.errors if form else {}
     return layout.page(
         visit,
@@ -64,7 +78,7 @@ async def _show(site: Site, layout: Layout, visit: Visit, me: Me, form: Form | N
         errors=errors,
         filled=_filled(form),
         me=me,
-        account=account,
+        offers=offers,
         refunds=refunds[::-1],
         closed=site.gates_at(visit.at).find_closed(Capability.REFUND),
         event=form.text("event", most=36) if form else str(uuid4()),
@@ -74,6 +88,17 @@ async def _show(site: Site, layout: Layout, visit: Visit, me: Me, form: Form | N
     )
 
 
+async def _list_offers(
+    borrowed: Connection, account: Account, refunds: Sequence[Refund]
+) -> list[tuple[RefundedValue, Money]]:
+    """What can be asked for: the balance and the deposits, each while no refund of it is open."""
+    sides = await list_side_accounts(borrowed, account.part, account.id)
+    deposits = [side.available for side in sides if side.value is SideValue.DEPOSITS]
+    owed = [(RefundedValue.CASH, account.available), *((RefundedValue.DEPOSITS, one) for one in deposits)]
+    asked = {refund.value for refund in refunds if refund.closed_at is None}
+    return [(value, amount) for value, amount in owed if amount.micros > 0 and value not in asked]
+
+
 def _filled(form: Form | None) -> dict[str, str]:
     names = {"name": NAME_MOST, "account": ACCOUNT_MOST, "bic": BIC_MOST}
     return {name: form.text(name, most=most, required=False) if form else "" for name, most in names.items()}
@@ -81,22 +106,24 @@ def _filled(form: Form | None) -> dict[str, str]:
 
 @post("/refund")
 async def ask(site: GivenSite, layout: GivenLayout, visit: GivenVisit, me: GivenMe, form: GivenForm) -> Page:
-    """Ask for all of the balance. The same form sent twice asks once."""
+    """Ask for all of the balance, or of the deposits. The same form sent twice asks once."""
     payee, event = _read_payee(form), form.text("event", most=36)
+    is_deposit = form.text("value", most=20, required=False) == RefundedValue.DEPOSITS
+    value = RefundedValue.DEPOSITS if is_deposit else RefundedValue.CASH
     if payee is None:
         return await _show(site, layout, visit, me, form)
     async with transaction(site.pool) as borrowed:
-        outcome = await _request(borrowed, site, visit, me, payee, event)
+        outcome = await _request(borrowed, site, visit, me, payee, event, value)
     if isinstance(outcome, Refund):
         return layout.go("/refund", said="refund.said_asked")
     return go_refused(layout, visit, "/refund", outcome)
 
 
 async def _request(
-    borrowed: Connection, site: Site, visit: Visit, me: Me, payee: Payee, event: str
+    borrowed: Connection, site: Site, visit: Visit, me: Me, payee: Payee, event: str, value: RefundedValue
 ) -> Refund | RefundRefusal | Closed:
     """The request, and at once that it was verified: who asks has signed in."""
-    wish = Wish(me.subscriber.account_id, name_event(me.actor, event), payee=payee)
+    wish = Wish(me.subscriber.account_id, name_event(me.actor, event), value, payee=payee)
     requested = await request_refund(
         borrowed,
         visit.at,
