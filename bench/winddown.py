@@ -14,6 +14,7 @@ import gc
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -272,9 +273,12 @@ class WindDown:
             with path.open("rb") as file:
                 statements = read_report(iter(lambda: file.read(FILE_OCTETS_AT_ONCE), b""))
             assert isinstance(statements, tuple)
-            async with connection(self._pool) as borrowed:
+            async with AsyncExitStack() as stack:
+                first, *beside = [await stack.enter_async_context(connection(self._pool)) for _ in PARTS]
                 for statement in statements:
-                    applied = await apply_statement(borrowed, AT, actor="staff:alice", statement=statement)
+                    applied = await apply_statement(
+                        first, AT, actor="staff:alice", statement=statement, beside=beside
+                    )
                     assert (applied.settled, applied.unmatched) == (len(statement.booked), 0), applied
 
     async def reconcile(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from msgspec import structs
 
@@ -213,6 +214,41 @@ async def test_a_message_taken_in_by_many_at_once_counts_once(treasury: Treasury
     answers = await asyncio.gather(*map(take, range(20)))
     assert sum(answer.settled for answer in answers) == 1
     assert await treasury.balance(card) == (0, 0)
+    await treasury.proved()
+
+
+async def test_the_parts_of_a_statement_are_worked_through_side_by_side(treasury: Treasury) -> None:
+    refunds = [await treasury.approve(await treasury.earn(BALANCE), str(place)) for place in range(12)]
+    assert len({refund.part for refund in refunds}) > 1
+    orders = await treasury.pay_out()
+    pages: list[int] = []
+    async with connection(treasury.database.pool) as one, connection(treasury.database.pool) as two:
+        entries = (*map(debit, orders), credit(orders[0]))
+        applied = await treasury.book(*entries, beside=[one, two], told=pages.append)
+        assert applied == Applied(settled=12, returned=1)
+        assert sum(pages) == 13
+        again = await treasury.book(*entries, beside=[one, two])
+        assert again == Applied(unchanged=13)
+    await treasury.proved()
+
+
+async def test_when_one_part_of_a_statement_fails_the_others_are_done_and_it_is_taken_in_again(
+    treasury: Treasury,
+) -> None:
+    refunds = [await treasury.approve(await treasury.earn(BALANCE), str(place)) for place in range(12)]
+    orders = await treasury.pay_out()
+    async with connection(treasury.database.pool) as one:
+        async with connection(treasury.database.pool) as broken:
+            await broken.close()
+            with pytest.raises(asyncpg.InterfaceError):
+                await treasury.book(*map(debit, orders), id_="S", beside=[one, broken])
+        states = {(await treasury.get(refund)).state for refund in refunds}
+        assert RefundState.SETTLED in states
+        await treasury.proved()
+        again = await treasury.book(*map(debit, orders), id_="S", beside=[one])
+    assert again.settled + again.unchanged == 12
+    assert not again.is_repeated  # it was never taken in as a whole
+    assert {(await treasury.get(refund)).state for refund in refunds} == {RefundState.SETTLED}
     await treasury.proved()
 
 

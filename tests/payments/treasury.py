@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -24,6 +25,7 @@ from onecard.payments.bank.model import (
 from onecard.payments.check import find_violations
 from onecard.payments.payees import make_payee, parse_canadian_account, parse_iban
 from onecard.payments.payouts import actions as payouts
+from onecard.payments.payouts.actions import Told, tell_nobody
 from onecard.payments.payouts.model import Applied, PayoutRefusal, PayoutRun, Route
 from onecard.payments.refunds import store
 from onecard.payments.refunds.actions import change_payee, change_refund, request_refund
@@ -207,14 +209,24 @@ class Treasury:
         )
 
     async def book(
-        self, *booked: Booked, id_: str | None = None, borrowed: Connection | None = None
+        self,
+        *booked: Booked,
+        id_: str | None = None,
+        borrowed: Connection | None = None,
+        beside: Sequence[Connection] = (),
+        told: Told = tell_nobody,
     ) -> Applied:
         self.messages += 1
         statement = BankStatement(
             id_ or f"S{self.messages}", OURS, booked, cents(10**6), cents(10**6), date(2026, 3, 13)
         )
         return await payouts.apply_statement(
-            borrowed or self.borrowed, self.clock.now(), actor="onecard", statement=statement
+            borrowed or self.borrowed,
+            self.clock.now(),
+            actor="onecard",
+            statement=statement,
+            beside=beside,
+            told=told,
         )
 
     async def get(self, refund: Refund) -> Refund:

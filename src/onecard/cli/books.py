@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onecard.cli.desk import Desk
+from onecard.cli.progress import Progress
 from onecard.cli.show import Answer, Table
 from onecard.values.money import Currency, Money
 from onecard.winddown.reconciliation.actions import NO_ORDER_POLICIES, reconcile
@@ -16,7 +17,15 @@ async def reconcile_books(desk: Desk) -> Answer:
     """Hold ledger, payout files and bank statements against each other, and money in hand against what is owed."""
     file = await load_in_force(desk.connection)
     policies = NO_ORDER_POLICIES if file is None else file.plan.refunds
-    found = await reconcile(desk.connection, desk.at, actor=desk.actor, zone=desk.zone, policies=policies)
+    with Progress("payments") as progress:
+        found = await reconcile(
+            desk.connection,
+            desk.at,
+            actor=desk.actor,
+            zone=desk.zone,
+            policies=policies,
+            told=progress.add,
+        )
     parts: list[str | Table] = [
         f"{found.compared} payments compared with {found.statements} statements; {found.awaited} are awaited\n",
         Table(("kind", "subject", "sentence"), _describe_differences(found), empty="all books agree"),

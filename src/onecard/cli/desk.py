@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from onecard.cli.options import NO_CONFIG, Options
 from onecard.database.directory import ServerDirectory
 from onecard.database.migrations import pending
 from onecard.database.parts import list_parts
-from onecard.database.pool import Connection, open_database
+from onecard.database.pool import Connection, Pool, open_database
 from onecard.database.pool import connection as borrow
 from onecard.node.config import Config, ConfigError
 from onecard.sealing.files import create_key_file
@@ -24,7 +24,8 @@ from onecard.values.gate import NO_ORDER, Gates
 from onecard.winddown.gatekeeper import Gatekeeper
 from onecard.winddown.store import load_in_force
 
-CONNECTIONS_MOST = 2
+CONNECTIONS_MOST = 5
+PARTS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Desk:
     options: Options
     at: datetime
     config_found: Config | None
+    pool: Pool
     gates: Gates = NO_ORDER
     """What the order in force leaves open, at `at`; an action that a gate stands before is handed them."""
 
@@ -53,6 +55,12 @@ class Desk:
     def zone(self) -> ZoneInfo:
         """The operator's time zone; UTC where there is no configuration."""
         return ZoneInfo(self.config_found.operator.time_zone if self.config_found else "UTC")
+
+    @asynccontextmanager
+    async def borrow_beside(self) -> AsyncIterator[list[Connection]]:
+        """More connections, for work that goes through several parts at once."""
+        async with AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(borrow(self.pool)) for _ in range(PARTS_AT_ONCE - 1)]
 
     def load_master_key(self) -> MasterKey:
         """The master key; raises BadMasterKey."""
@@ -82,7 +90,7 @@ async def open_bare_desk(options: Options) -> AsyncIterator[Desk]:
         open_database(options.database_url, options.data, connections_most=CONNECTIONS_MOST) as database,
         borrow(database.pool) as connection,
     ):
-        yield Desk(connection, options, options.clock.now(), config)
+        yield Desk(connection, options, options.clock.now(), config, database.pool)
 
 
 def check_made(options: Options) -> None:

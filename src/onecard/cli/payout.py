@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +16,11 @@ from onecard.cli.command import desk_command, new_group
 from onecard.cli.desk import Desk
 from onecard.cli.failures import Failure, Misuse, accept
 from onecard.cli.options import ID_HIGHEST, MostOption
+from onecard.cli.progress import Progress
 from onecard.cli.show import Answer, Table
+from onecard.database.pool import Connection
 from onecard.payments.bank.files import WRITERS, Format, read_report
-from onecard.payments.bank.model import BadBankFile, PaymentFile, PaymentOrder, StatusReport
+from onecard.payments.bank.model import BadBankFile, BankStatement, PaymentFile, PaymentOrder, StatusReport
 from onecard.payments.payouts import actions, store
 from onecard.payments.payouts.model import (
     Applied,
@@ -80,18 +82,20 @@ async def make(
     wanted = allowed if limit is None else Money(parse_micros(limit), money)
     if allowed < wanted:
         raise Misuse(f"a run pays {allowed} at most: see payouts.amount_most in the configuration")
-    run = accept(
-        await actions.make_payout_run(
-            desk.connection,
-            desk.at,
-            actor=desk.actor,
-            currency=money,
-            route=route,
-            execution_on=_read_date(desk, on),
-            limit=wanted,
-            most=min(most or config.run_most, config.run_most),
+    with Progress("payments") as progress:
+        run = accept(
+            await actions.make_payout_run(
+                desk.connection,
+                desk.at,
+                actor=desk.actor,
+                currency=money,
+                route=route,
+                execution_on=_read_date(desk, on),
+                limit=wanted,
+                most=min(most or config.run_most, config.run_most),
+                told=progress.add,
+            )
         )
-    )
     said = f"run {run.id}: {run.count} payments, {run.total}; another person has to release it"
     return Answer(_describe(run), [said], desk.zone)
 
@@ -176,10 +180,11 @@ async def _write_file(
     number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")  # new, and of mode 0600
     draft, writer = file.with_name(name.rpartition(os.sep)[2]), WRITERS[to]
     try:
-        with os.fdopen(number, "wb") as out:
+        with os.fdopen(number, "wb") as out, Progress("payments", head.count) as progress:
             out.write(writer.begin_file(head))
             async for page in orders:
                 out.writelines(writer.write_order(order) for order in page)
+                progress.add(len(page))
             out.write(writer.end_file(head))
             out.flush()
             os.fsync(out.fileno())
@@ -198,7 +203,9 @@ async def apply(
     """Take in what the bank answered. The same file twice does no harm."""
     try:
         report = read_report(_read_chunks(file))
-        rows = [await _apply(desk, one) for one in ([report] if isinstance(report, StatusReport) else report)]
+        async with desk.borrow_beside() as beside:
+            messages = [report] if isinstance(report, StatusReport) else report
+            rows = [await _apply(desk, one, beside) for one in messages]
     except BadBankFile as error:
         raise Failure("bad_bank_file", f"{file}: {error}") from None
     waits = any(row["unmatched"] for row in rows)
@@ -213,12 +220,30 @@ def _read_chunks(file: Path) -> Iterator[bytes]:
             yield chunk
 
 
-async def _apply(desk: Desk, report: Any) -> dict[str, Any]:
-    if isinstance(report, StatusReport):
-        applied = await actions.apply_status_report(desk.connection, desk.at, actor=desk.actor, report=report)
-        return _describe_applied(report.message_id, applied)
-    applied = await actions.apply_statement(desk.connection, desk.at, actor=desk.actor, statement=report)
-    return _describe_applied(report.id, applied)
+async def _apply(
+    desk: Desk, message: StatusReport | BankStatement, beside: Sequence[Connection]
+) -> dict[str, Any]:
+    if isinstance(message, StatusReport):
+        with Progress("orders", len(message.statuses) or None) as progress:
+            applied = await actions.apply_status_report(
+                desk.connection,
+                desk.at,
+                actor=desk.actor,
+                report=message,
+                beside=beside,
+                told=progress.add,
+            )
+        return _describe_applied(message.message_id, applied)
+    with Progress("movements", len(message.booked)) as progress:
+        applied = await actions.apply_statement(
+            desk.connection,
+            desk.at,
+            actor=desk.actor,
+            statement=message,
+            beside=beside,
+            told=progress.add,
+        )
+    return _describe_applied(message.id, applied)
 
 
 def _describe_applied(message_id: str, applied: Applied) -> dict[str, Any]:

@@ -7,8 +7,9 @@ one order: run, refunds, the part's turn at the ledger.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -64,8 +65,14 @@ from onecard.sealing.subscriber_keys import get_subscriber_keys
 from onecard.values.money import Currency, Money
 
 PAGE = 1000
+Told = Callable[[int], None]
+"""Is told how many more payments or lines are done."""
 PAYABLE = frozenset({PayoutState.SUBMITTED, PayoutState.SETTLED, PayoutState.RETURNED})
 """Payments of a file that the bank carries out, or has."""
+
+
+def tell_nobody(_: int) -> None:
+    """Who does not care."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ async def make_payout_run(
     execution_on: date,
     limit: Money,
     most: int = RUN_MOST,
+    told: Told = tell_nobody,
 ) -> PayoutRun | PayoutRefusal:
     """Collect approved refunds, the one that waited longest first, and freeze them with what each is paid.
 
@@ -110,7 +118,7 @@ async def make_payout_run(
         due = await store.list_due(connection, currency, route, at, most)
         chosen = due[: choose_within([round_in_favour(amount) for _, _, amount in due], limit)]
         run_id = await store.next_run_id(connection)
-        frozen = await _freeze(connection, at, actor, currency, route, run_id, chosen)
+        frozen = await _freeze(connection, at, actor, currency, route, run_id, chosen, told)
         if not frozen:
             return PayoutRefusal.NOTHING_APPROVED
         total = Money(sum(amount.micros for amount in frozen), currency)
@@ -128,6 +136,7 @@ async def _freeze(
     route: Route,
     run_id: int,
     chosen: Sequence[tuple[int, int, Money]],
+    told: Told,
 ) -> list[Money]:
     """Freeze what is still approved of these refunds, part by part; returns what each is paid."""
     ids: defaultdict[int, list[int]] = defaultdict(list)
@@ -140,6 +149,7 @@ async def _freeze(
         rounded = {refund_id: round_in_favour(amount) for refund_id, amount in amounts.items()}
         await store.insert_payouts(connection, part, run_id, rounded, at)
         paid += rounded.values()
+        told(len(rounded))
     return paid
 
 
@@ -280,11 +290,20 @@ def _order(row: Any, keys: Mapping[int, SealingKey], remittance: str) -> Payment
 
 
 async def apply_status_report(
-    connection: Connection, at: datetime, *, actor: str, report: StatusReport
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    report: StatusReport,
+    beside: Sequence[Connection] = (),
+    told: Told = tell_nobody,
 ) -> Applied:
-    """Take in what the bank says of a file. A report that comes twice, or late, does no harm."""
+    """Take in what the bank says of a file. A report that comes twice, or late, does no harm.
+
+    On the connections `beside`, other parts are worked through at the same time.
+    """
     is_repeated = await store.has_report(connection, report.message_id)
-    inbox = _Inbox(connection, at, actor, "report", report.message_id)
+    inbox = _Inbox(connection, at, actor, "report", report.message_id, beside=beside, told=told)
     await inbox.apply([read_status(status) for status in report.statuses])
     if report.whole in (OrderState.SETTLED, OrderState.REJECTED):
         await _apply_to_rest(connection, inbox, report, report.whole)
@@ -316,12 +335,21 @@ async def _find_run_of(connection: Connection, message_id: str) -> PayoutRun | N
 
 
 async def apply_statement(
-    connection: Connection, at: datetime, *, actor: str, statement: BankStatement
+    connection: Connection,
+    at: datetime,
+    *,
+    actor: str,
+    statement: BankStatement,
+    beside: Sequence[Connection] = (),
+    told: Told = tell_nobody,
 ) -> Applied:
-    """Take in what moved on the operator's account. Each movement counts once, whichever statements it stands in."""
+    """Take in what moved on the operator's account. Each movement counts once, whichever statements it stands in.
+
+    On the connections `beside`, other parts are worked through at the same time.
+    """
     is_repeated = await store.has_statement(connection, statement)
     entries = {booked.reference: booked for booked in statement.booked}
-    inbox = _Inbox(connection, at, actor, "statement", statement.id, statement.account, entries)
+    inbox = _Inbox(connection, at, actor, "statement", statement.id, statement.account, beside, told, entries)
     lines = [read_booked(booked) for booked in statement.booked if booked.message_id is None]
     # A payment is told before its return, in whatever order the bank lists them.
     await inbox.apply(sorted(lines, key=lambda line: line.said is Said.CAME_BACK))
@@ -394,21 +422,37 @@ class _Inbox:
     message_id: str
     account: str | None = None
     """Of a statement."""
+    beside: Sequence[Connection] = ()
+    """More connections, for parts at the same time."""
+    told: Told = tell_nobody
     entries: Mapping[str, Booked] = field(default_factory=dict)
     applied: Applied = field(default_factory=Applied)
 
     async def apply(self, lines: Sequence[Line]) -> None:
-        """Apply lines part by part, a page of them in a transaction; those that name no payment come last."""
+        """Apply lines part by part, on each connection another, a page of them in a transaction."""
         by_part: defaultdict[int | None, list[Line]] = defaultdict(list)
         for line in lines:
             key = None if line.end_to_end_id is None else read_end_to_end_id(line.end_to_end_id)
             by_part[None if key is None else key.part].append(line)
-        for part, theirs in by_part.items():
-            for page in _pages(theirs, PAGE):
+        waiting = iter(by_part.items())
+        workers = [
+            replace(self, connection=one, applied=Applied()) for one in (self.connection, *self.beside)
+        ]
+        ends = await asyncio.gather(*(one.apply_parts(waiting) for one in workers), return_exceptions=True)
+        for worker, failure in zip(workers, ends, strict=True):
+            if failure is not None:  # and no worker is at work any more
+                raise failure
+            self.add(worker.applied)
+
+    async def apply_parts(self, waiting: Iterator[tuple[int | None, list[Line]]]) -> None:
+        """Apply the lines of one part after the other, until none waits."""
+        for part, lines in waiting:
+            for page in _pages(lines, PAGE):
                 async with self.connection.transaction():
                     new = await self._take_new(page)
                     self._count(unchanged=len(page) - len(new))
                     await self._apply_page(part, new)
+                self.told(len(page))
 
     async def _take_new(self, lines: Sequence[Line]) -> list[Line]:
         """Those that no statement had before; of a report, all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,12 @@ EXAMPLES_MOST = 100
 """Differences of each kind that are named; all are counted."""
 NO_ORDER_POLICIES: Mapping[ValueKind, RefundPolicy] = {ValueKind.PROMOTIONAL: RefundPolicy.NOTHING}
 """What is not given here is owed in full."""
+Told = Callable[[int], None]
+"""Is told how many more payments are compared."""
+
+
+def tell_nobody(_: int) -> None:
+    """Who does not care."""
 
 
 async def reconcile(
@@ -41,13 +47,14 @@ async def reconcile(
     actor: str,
     zone: ZoneInfo,
     policies: Mapping[ValueKind, RefundPolicy] = NO_ORDER_POLICIES,
+    told: Told = tell_nobody,
 ) -> Reconciliation:
     """Hold ledger, payout files and bank statements against each other, and money in hand against what is owed.
 
     Changes nothing, and is written down. Not to be called in a transaction: it takes one snapshot of its own.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        found = await _look(connection, at, zone, policies)
+        found = await _look(connection, at, zone, policies, told)
     detail = {
         "compared": found.compared,
         "awaited": found.awaited,
@@ -59,7 +66,11 @@ async def reconcile(
 
 
 async def _look(
-    connection: Connection, at: datetime, zone: ZoneInfo, policies: Mapping[ValueKind, RefundPolicy]
+    connection: Connection,
+    at: datetime,
+    zone: ZoneInfo,
+    policies: Mapping[ValueKind, RefundPolicy],
+    told: Told,
 ) -> Reconciliation:
     parts = await list_parts(connection)
     balances = await store.list_latest_balances(connection)
@@ -67,7 +78,7 @@ async def _look(
     findings = _Findings()
     statements_until = min((day for _, day in balances), default=None)
     for part in parts:
-        await findings.compare_part(connection, part, statements_until)
+        told(await findings.compare_part(connection, part, statements_until))
     await findings.compare_runs(connection)
     findings.compare_statements(links)
     await findings.count_unmatched(connection)
@@ -97,11 +108,14 @@ class _Findings:
             if self.counts[one.kind] <= EXAMPLES_MOST:
                 self.differences.append(one)
 
-    async def compare_part(self, connection: Connection, part: int, statements_until: date | None) -> None:
-        self.compared += await store.count_payments(connection, part)
+    async def compare_part(self, connection: Connection, part: int, statements_until: date | None) -> int:
+        """Compare the payments of a part; returns how many there are."""
+        count = await store.count_payments(connection, part)
+        self.compared += count
         async for compared in store.list_unequal(connection, part):
             self.awaited += is_awaited(compared, statements_until)
             self.add(compare_payment(compared, statements_until))
+        return count
 
     async def compare_runs(self, connection: Connection) -> None:
         for row in await store.list_unequal_runs(connection, EXAMPLES_MOST):
