@@ -35,7 +35,7 @@ from onecard.payments.refunds.model import (
     Retry,
     Verify,
 )
-from onecard.subscribers.actions import erase_subscriber
+from onecard.sealing.subscriber_keys import destroy_subscriber_key
 from payments.treasury import ALICE, BOB, CAROL, COOLING, DEBTOR, OTHER_BANK, Treasury, cents, credit, debit
 
 BALANCE = 12_345_678
@@ -172,14 +172,12 @@ async def test_a_crash_before_the_commit_leaves_the_run_as_it_was(treasury: Trea
     assert (await treasury.get(refund)).state is RefundState.SUBMITTED
 
 
-async def test_a_run_with_somebody_who_was_erased_is_not_submitted(treasury: Treasury) -> None:
+async def test_a_run_with_somebody_whose_key_is_gone_is_not_submitted(treasury: Treasury) -> None:
     card = await treasury.earn(BALANCE)
     await treasury.approve(card)
     run = await treasury.make_run()
     await actions.release_run(treasury.borrowed, shop.AT, actor=BOB, run_id=run.id, debtor=DEBTOR)
-    await erase_subscriber(
-        treasury.borrowed, shop.AT, actor=ALICE, part=card.part, subscriber_id=card.subscriber_id
-    )
+    await destroy_subscriber_key(treasury.borrowed, card.part, card.subscriber_id)
     submit = actions.submit_run(treasury.borrowed, shop.AT, actor=BOB, run_id=run.id)
     assert await submit is PayoutRefusal.KEY_DESTROYED
     await actions.withdraw_run(treasury.borrowed, shop.AT, actor=ALICE, run_id=run.id)
