@@ -7,8 +7,9 @@ There are no entities and no document types, so that no file can grow while it i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
 from xml.parsers import expat
+
+import msgspec
 
 from onecard.payments.bank.model import BadBankFile
 
@@ -22,15 +23,14 @@ TEXT_MOST = 4096
 CHUNK_BYTES = 1 << 16
 
 
-@dataclass(slots=True)
-class Element:
+class Element(msgspec.Struct):
     """An element of ISO 20022: its name without the namespace, and where it begins."""
 
     name: str
     line: int
     attributes: dict[str, str]
     text: str = ""
-    children: list[Element] = field(default_factory=list)
+    children: list[Element] = []
 
     def find(self, path: str) -> Element | None:
         """The first element at a path of names, ``Tp/CdOrPrtry/Cd``."""
