@@ -116,6 +116,7 @@ def test_missing_cover_is_an_alarm(staff: Terminal) -> None:
     found = json.loads(result.stdout)
     assert (result.exit_code, found["agrees"], found["covered"]) == (1, True, False)
     assert found["funding"][0]["spare"] == {"amount": "-20.00", "currency": "CAD"}
+    assert "20.00 CAD short of what is owed" in staff.run("payout", "reconcile").stdout
 
 
 def test_the_statement_is_issued_printed_and_proved(staff: Terminal, clock: MovedClock) -> None:

@@ -35,6 +35,7 @@ async def reconcile_books(desk: Desk) -> Answer:
             [_describe_funding(one) for one in found.funding],
             empty="no money is in hand, and none is owed",
         ),
+        *_say_what_is_short(found),
         "",
         Table(
             ("day", "posted_out", "posted_back", "booked_out", "booked_back"),
@@ -43,6 +44,15 @@ async def reconcile_books(desk: Desk) -> Answer:
         ),
     ]
     return Answer(_describe_books(found), parts, desk.zone, is_good=found.agrees and found.is_covered)
+
+
+def _say_what_is_short(found: Reconciliation) -> list[str]:
+    """Why the exit code is 1 although the books agree, and what to do."""
+    return [
+        f"{-one.spare} short of what is owed: bring the money in, then apply the bank's statement that shows it"
+        for one in found.funding
+        if not one.is_covered
+    ]
 
 
 def _describe_books(found: Reconciliation) -> dict[str, Any]:
