@@ -41,6 +41,12 @@ def test_whatever_is_typed_is_an_iban_or_no_payee(text: str) -> None:
         return
 
 
+@pytest.mark.parametrize("name", ["=cmd|'/C calc'!A0", "@SUM(1)", " +1", "-1"])
+def test_no_name_of_a_payee_is_a_formula_for_who_opens_the_file(name: str) -> None:
+    with pytest.raises(BadPayee, match="letter"):
+        make_payee(name, parse_canadian_account("004-12345-1234567"))
+
+
 def test_a_canadian_account_has_institution_transit_and_number() -> None:
     account = parse_canadian_account("004-12345-1234567")
     assert account == BankAccount("1234567", False, "CACPA", "000412345")

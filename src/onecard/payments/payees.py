@@ -8,6 +8,7 @@ import msgspec
 
 from onecard.payments.bank.model import BankAccount, Payee
 from onecard.sealing.keys import SealingKey
+from onecard.values.table import FORMULA
 
 NAME_CHARACTERS_MOST = 140  # ISO 20022 Max140Text
 NUMBER_CHARACTERS_MOST = 34  # ISO 20022 Max34Text
@@ -31,6 +32,8 @@ def make_payee(name: str, account: BankAccount) -> Payee:
     tidy = " ".join(name.split())
     if not 0 < len(tidy) <= NAME_CHARACTERS_MOST or not tidy.isprintable():
         raise BadPayee(f"the name of a payee has 1 to {NAME_CHARACTERS_MOST} characters, none of control")
+    if tidy.startswith(FORMULA):
+        raise BadPayee("the name of a payee begins with a letter or a digit")
     return Payee(tidy, account)
 
 

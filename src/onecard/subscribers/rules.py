@@ -8,13 +8,14 @@ import unicodedata
 from hashlib import sha256
 
 from onecard.subscribers.model import Contact
+from onecard.values.table import FORMULA
 
 NAME_LENGTH_MOST = 200
 EMAIL_LENGTH_MOST = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
 POSTAL_ADDRESS_LENGTH_MOST = 500
 
 _OF_ADDRESS = r"[^\s\x00-\x1f\x7f@<>(),;:\\\"\[\]"
-EMAIL = re.compile(rf"(?!.*=\?){_OF_ADDRESS}]{{1,64}}@(?:{_OF_ADDRESS}.]+\.)+{_OF_ADDRESS}.]{{2,}}")
+EMAIL = re.compile(rf"(?!=|.*=\?){_OF_ADDRESS}]{{1,64}}@(?:{_OF_ADDRESS}.]+\.)+{_OF_ADDRESS}.]{{2,}}")
 """What an e-mail address looks like. Not with ``=?``: headers take that for words in disguise (RFC 2047)."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -40,6 +41,8 @@ def _check(what: str, text: str, length_most: int) -> str:
         raise BadContact(f"the {what} is longer than {length_most} characters")
     if _CONTROL.search(tidy):
         raise BadContact(f"the {what} has control characters in it")
+    if tidy.startswith(FORMULA):
+        raise BadContact(f"the {what} begins with a letter or a digit")
     return tidy
 
 

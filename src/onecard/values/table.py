@@ -11,6 +11,8 @@ from typing import TypeVar
 T = TypeVar("T")
 K = TypeVar("K")
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What begins with one of these a spreadsheet runs, whoever wrote it."""
 CHUNK_SIZE = 2000
 PROBLEMS_MOST = 1000
 """After so many faults the file is not read further."""

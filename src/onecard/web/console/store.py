@@ -15,6 +15,7 @@ from onecard.lines.model import NumberState
 from onecard.messages.model import Direction, TextState
 from onecard.payments.refunds.model import RefundState
 from onecard.values.money import NUMERIC_CODES, Currency, Money
+from onecard.values.table import FORMULA
 from onecard.web.console.tables import ID_HIGHEST, ROWS_A_PAGE, Start, order_by, sort_by
 
 FRESH = timedelta(minutes=1)
@@ -603,9 +604,11 @@ async def stream(connection: Connection, export: Export) -> AsyncIterator[list[s
 
 
 def _cell(value: object) -> str:
+    """What stands in a table; words that a spreadsheet would run are quoted for it."""
     if value is None:
         return ""
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    said = value.isoformat() if isinstance(value, datetime) else str(value)
+    return f"'{said}" if said.startswith(FORMULA) and not said[1:].isdigit() else said
 
 
 # Refunds and port-outs
