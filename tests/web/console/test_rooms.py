@@ -412,12 +412,14 @@ async def test_figures_are_read_once_for_all_who_look_within_seconds(
 
 
 async def test_an_export_holds_nothing_that_a_spreadsheet_runs(database: Database) -> None:
-    said = ("staff:x", "=1+1", "+16045550100", {})
     async with connection(database.pool) as borrowed:
         await borrowed.execute(
             "INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)",
             shop.AT,
-            *said,
+            "staff:x",
+            "=1+1",
+            "+16045550100",
+            {},
         )
     async with at_console(database, "ann", Role.AUDITOR) as clerk:
         rows = (await clerk.browser.get("/console/exports/audit.csv")).text
