@@ -193,7 +193,7 @@ SENTENCES: dict[Refusal, str] = {
     StaffRefusal.NO_ROLE: "give one role at least",
     StaffRefusal.DEACTIVATED: "this person was deactivated: add them again with another login",
     StaffRefusal.ONESELF: "nobody changes their own rights, or lets themselves in again: another person must do it",
-    OrderRefusal.ANOTHER_AWAITS: "another version awaits approval: approve it first, or `onecard winddown withdraw` it",
+    OrderRefusal.ANOTHER_AWAITS: "a version awaits approval: approve it first, or `onecard winddown withdraw` it",
     OrderRefusal.ALREADY_STARTED: "the order is started: what is to change is proposed with `onecard winddown amend`",
     OrderRefusal.NOT_STARTED: "no order is in force: see `onecard winddown draft` and `onecard winddown start`",
     OrderRefusal.NOTHING_CHANGES: "it would change nothing",

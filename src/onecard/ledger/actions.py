@@ -184,15 +184,17 @@ async def _top_up(
     if posted is Posted.NO_ACCOUNT:  # closed
         return TopUpRefusal.UNKNOWN_ACCOUNT
     assert posted.is_accepted  # money that comes in is never insufficient
-    if posted is Posted.POSTED:
-        await _record_top_up(connection, at, actor, posting)
     account = await store.find_account(connection, posting.part, posting.account_id)
     assert account is not None
+    if posted is Posted.POSTED:
+        await _record_top_up(connection, at, actor, posting, account.currency)
     return account
 
 
-async def _record_top_up(connection: Connection, at: datetime, actor: str, posting: Posting) -> None:
-    detail = {"micros": posting.available, "event_id": str(posting.event_id)}
+async def _record_top_up(
+    connection: Connection, at: datetime, actor: str, posting: Posting, currency: Currency
+) -> None:
+    detail = {"micros": posting.available, "currency": currency, "event_id": str(posting.event_id)}
     subject = f"account:{posting.account_id}"
     await audit.record(connection, at, actor=actor, action="top_up", subject=subject, detail=detail)
     await store.record_change(connection, posting.account_id, at)
