@@ -147,7 +147,7 @@ def test_the_report_from_the_audit_record_is_the_same_bytes_each_time(
     assert staff.tell("winddown", "report", "--from-audit", "--until", until) == first
     told = json.loads(first)
     sums = {one["action"]: one for one in told["sums"]}
-    assert sums["top_up"]["micros"] == {"": 20_000_000}
+    assert sums["top_up"]["micros"] == {"CAD": 20_000_000}
     assert sums["approve_version"]["count"] == 2
     acts = [one["action"] for one in told["acts"]]
     assert acts.index("take_snapshot") < acts.index("name_residue") < acts.index("issue_statement")

@@ -64,7 +64,7 @@ def test_an_order_is_drafted_approved_by_two_and_started(office: Office) -> None
 
     assert "is approved by 1: it takes 1 more" in office.tell("approve", "1", *ALICE)
     assert "somebody else must" in office.fail("approve", "1", *ALICE)
-    assert "another version awaits approval" in office.fail("start")
+    assert "a version awaits approval" in office.fail("start")
     assert "`onecard winddown start` puts it in force" in office.tell("approve", "1", *BOB)
     assert "approved, and not started" in office.tell("status").splitlines()[0]
     assert office.tell("start") == "the order is started: version 1 is in force\n"
