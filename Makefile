@@ -6,7 +6,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock peers screenshots clean
+.PHONY: help setup demo hold test check bench lock peers screenshots clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +20,11 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## tell the main story over real SMPP on loopback and verify every step
+demo: setup ## tell the main story over real protocols on loopback and verify every step
 	@$(BIN)/onecard demo
+
+hold: setup ## the story's operator in business, with a sample life, left open for the browser
+	@$(BIN)/onecard demo --hold
 
 check: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check src tests bench
