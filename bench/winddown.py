@@ -206,7 +206,14 @@ class WindDown:
     async def _request(self, borrowed: Connection, part: int, accounts: Sequence[int]) -> None:
         wishes = [Wish(account, uuid4(), payee=_payee(account)) for account in accounts]
         answers = await request_refunds(
-            borrowed, AT, actor="self-care", gates=REFUNDS_OPEN, master=self._master, part=part, wishes=wishes
+            borrowed,
+            AT,
+            actor="self-care",
+            gates=REFUNDS_OPEN,
+            master=self._master,
+            part=part,
+            wishes=wishes,
+            cooling_off=timedelta(hours=24),
         )
         assert not isinstance(answers, Closed)
         self._refunds.setdefault(part, []).extend(one.id for one in answers if isinstance(one, Refund))

@@ -129,6 +129,7 @@ async def test_a_batch_answers_each_by_itself(treasury: Treasury) -> None:
         master=shop.MASTER,
         part=first.part,
         wishes=wishes,
+        cooling_off=COOLING,
     )
     assert isinstance(answers, list)
     assert isinstance(answers[0], Refund)
@@ -215,6 +216,36 @@ async def test_the_first_payee_needs_no_cooling_off(treasury: Treasury) -> None:
     named = await treasury.name_payee(refund, WANG, ALICE)
     assert isinstance(named, Refund)
     assert (named.cooling_until, named.payee_shown) == (None, "…501")
+    assert not await treasury.borrowed.fetch("SELECT FROM notice")
+
+
+@pytest.mark.parametrize("is_named_later", [False, True])
+async def test_to_cancel_and_to_ask_anew_spares_nobody_the_cooling_off(
+    treasury: Treasury, is_named_later: bool
+) -> None:
+    card = await treasury.earn(BALANCE)
+    until = treasury.clock.now() + COOLING
+    await treasury.do(await treasury.request(card, "1"), Cancel())
+    for event in ("2", "3"):  # the second time, it is no other payee than before
+        refund: Refund | RefundRefusal = await treasury.request(
+            card, event, payee=None if is_named_later else OTHER_BANK
+        )
+        assert isinstance(refund, Refund)
+        if is_named_later:
+            refund = await treasury.name_payee(refund, OTHER_BANK, f"subscriber:{card.subscriber_id}")
+            assert isinstance(refund, Refund)
+        assert refund.cooling_until == until
+        await treasury.do(refund, Cancel())
+        treasury.clock.move(timedelta(hours=1))
+    assert {row["kind"] for row in await treasury.borrowed.fetch("SELECT kind FROM notice")} == {
+        "payee_changed"
+    }
+
+
+async def test_the_same_payee_as_before_needs_no_cooling_off(treasury: Treasury) -> None:
+    card = await treasury.earn(BALANCE)
+    await treasury.do(await treasury.request(card, "1"), Cancel())
+    assert (await treasury.request(card, "2")).cooling_until is None
     assert not await treasury.borrowed.fetch("SELECT FROM notice")
 
 

@@ -103,6 +103,7 @@ class Treasury:
             master=shop.MASTER,
             part=card.part,
             wish=Wish(card.account_id, name_event("test", event), value, amount, payee),
+            cooling_off=COOLING,
         )
 
     async def request(self, card: Card, event: str = "1", *, payee: Payee | None = WANG) -> Refund:

@@ -131,6 +131,7 @@ async def request(
         master=master,
         part=found.part,
         wish=wish,
+        cooling_off=desk.config.payouts.cooling_off,
     )
     if claim_code is None or accept(requested).state is not RefundState.REQUESTED:
         return _tell(desk, accept(requested), "requested")

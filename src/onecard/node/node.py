@@ -135,7 +135,9 @@ async def run_node(
         nchf = make_nchf(config.charging, control, notifier, master, clock)
         ports = PortRoutes(config.portability.operators, master, partial(load_port_terms, config=config))
         clients = {client.token_hash: client.name for client in config.payments.clients}
-        payments = PaymentRoutes(provider_secrets(config, environment), clients, master)
+        payments = PaymentRoutes(
+            provider_secrets(config, environment), clients, master, config.payouts.cooling_off
+        )
         app = make_app(
             database.pool, links, routes, check, clock, gatekeeper.at, ports, payments, [mount(nchf)]
         )

@@ -29,7 +29,7 @@ from onecard.rehearsal.residents import (
     port_terms,
     settle_resident,
 )
-from onecard.rehearsal.world import AWAY, CAD, HOME, PLAN_NAME, STAFF, World
+from onecard.rehearsal.world import AWAY, CAD, COOLING, HOME, PLAN_NAME, STAFF, World
 from onecard.retention.actions import begin_purge
 from onecard.retention.model import DataClass, Span
 from onecard.sales.actions import sell_card
@@ -202,6 +202,7 @@ async def _ask_back(world: World, inspector: Inspector) -> bool:
             master=world.master,
             part=card.part,
             wish=wish,
+            cooling_off=COOLING,
         ),
     )
 

@@ -26,7 +26,7 @@ from onecard.payments.sides.model import DisputeOutcome, SideAccount, SideRefusa
 from onecard.portability.actions import complete_port_out, request_port_out, start_port_out
 from onecard.portability.model import PortOut, PortTerms, Proof
 from onecard.rehearsal.reckoning import any_must_be_closed, must_be_closed
-from onecard.rehearsal.world import AWAY, CAD, HOME, PLAN_NAME, STAFF, World
+from onecard.rehearsal.world import AWAY, CAD, COOLING, HOME, PLAN_NAME, STAFF, World
 from onecard.sales.actions import sell_card_to_newcomer
 from onecard.subscribers.model import Contact
 from onecard.values.business import BusinessCalendar
@@ -295,6 +295,7 @@ async def ask_for_refund(world: World, resident: Resident) -> None:
             master=world.master,
             part=resident.card.part,
             wish=wish,
+            cooling_off=COOLING,
         )
         _note_refund(world, resident, answer)
 

@@ -19,11 +19,10 @@ from onecard.payments.refunds.actions import change_payee, change_refund
 from onecard.payments.refunds.model import Approve, Change, Refund, RefundState, Verify
 from onecard.rehearsal.bank import Bank, BankIsAway, Message, Provider
 from onecard.rehearsal.residents import Resident, make_account
-from onecard.rehearsal.world import CAD, STAFF, World
+from onecard.rehearsal.world import CAD, COOLING, STAFF, World
 from onecard.values.money import Money
 
 DEBTOR = Debtor("Maple Bridge", parse_canadian_account("003-00001-7654321"))
-COOLING = timedelta(hours=24)
 S = RefundState
 
 

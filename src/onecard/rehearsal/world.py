@@ -165,3 +165,5 @@ def _make_iccid(number: int) -> str:
 
 
 DAY = timedelta(days=1)
+COOLING = timedelta(hours=24)
+"""How long a refund waits whose payee is another than before."""

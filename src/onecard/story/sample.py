@@ -263,7 +263,14 @@ async def _ask_for_refunds(borrowed: Connection, life: Life, master: MasterKey) 
         wish = Wish(card.account_id, UUID(int=next(events)), payee=payee)
         actor = f"subscriber:{card.subscriber_id}"
         refund = await request_refund(
-            borrowed, at, actor=actor, gates=ALL_OPEN, master=master, part=card.part, wish=wish
+            borrowed,
+            at,
+            actor=actor,
+            gates=ALL_OPEN,
+            master=master,
+            part=card.part,
+            wish=wish,
+            cooling_off=timedelta(hours=24),
         )
         assert isinstance(refund, Refund), refund
         life.refunds += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any, NoReturn
 
@@ -60,6 +60,8 @@ class PaymentRoutes:
     clients: Mapping[str, str]
     """Names by the hash of their token."""
     master: MasterKey
+    cooling_off: timedelta
+    """How long a refund waits whose payee is another than before."""
 
 
 class TopUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -254,6 +256,7 @@ async def post_refund(
             master=state.payments.master,
             part=account.part,
             wish=Wish(account.id, event_id, data.value, amount, payee),
+            cooling_off=state.payments.cooling_off,
         )
         refund = _accept(requested)
         if data.proof and refund.state is RefundState.REQUESTED:

@@ -56,10 +56,18 @@ async def request_refund(
     master: MasterKey,
     part: int,
     wish: Wish,
+    cooling_off: timedelta,
 ) -> Refund | RefundRefusal | Closed:
     """Request one refund; see `request_refunds`."""
     answers = await request_refunds(
-        connection, at, actor=actor, gates=gates, master=master, part=part, wishes=[wish]
+        connection,
+        at,
+        actor=actor,
+        gates=gates,
+        master=master,
+        part=part,
+        wishes=[wish],
+        cooling_off=cooling_off,
     )
     return answers if isinstance(answers, Closed) else answers[0]
 
@@ -73,10 +81,13 @@ async def request_refunds(
     master: MasterKey,
     part: int,
     wishes: Sequence[Wish],
+    cooling_off: timedelta,
 ) -> list[Refund | RefundRefusal] | Closed:
     """Request refunds of cash or deposits, each to a payee; what is refunded is held from now on.
 
-    One answer for each wish. A repeat with the same event gets the first refund, as it is now.
+    Another payee than that of the account's refund before waits for `cooling_off`, and is told: else whoever is in a
+    subscriber's place for a moment would cancel that one, and ask anew. One answer for each wish. A repeat with the
+    same event gets the first refund, as it is now.
     """
     assert 0 < len(wishes) <= BATCH_MOST
     if closed := gates.find_closed(Capability.REFUND):
@@ -89,7 +100,8 @@ async def request_refunds(
         places = await _find_ledger_accounts(connection, part, wishes)
         await ledger.take_turn(connection, part)
         available = await ledger.get_available(connection, part, list(places.values()))
-        desk = _Desk(part, owners, keys, places, available)
+        before = await store.find_last_payees(connection, part, [wish.account_id for wish in wishes])
+        desk = _Desk(part, owners, keys, places, available, before, at + cooling_off)
         return await _request(connection, at, actor, desk, {wish.event_id: wish for wish in wishes}, hashes)
 
 
@@ -123,6 +135,10 @@ class _Desk:
     keys: Mapping[int, SealingKey]
     places: Mapping[tuple[int, RefundedValue], int]
     available: Mapping[int, Money]
+    before: Mapping[int, tuple[bytes, datetime | None]]
+    """The payee of each account's refund before."""
+    until: datetime
+    """Until when another payee cools off."""
 
     def decide(self, wish: Wish, content_hash: int) -> NewRefund | RefundRefusal:
         if wish.account_id not in self.owners:
@@ -144,8 +160,28 @@ class _Desk:
             return new
         if is_erased:
             return RefundRefusal.ERASED
-        sealed = seal_payee(self.keys[subscriber_id], wish.payee, self.part, subscriber_id)
-        return replace(new, sealed_payee=sealed, payee_shown=show_account(wish.payee.account))
+        key, before = self.keys[subscriber_id], self.before.get(wish.account_id)
+        return replace(
+            new,
+            sealed_payee=seal_payee(key, wish.payee, self.part, subscriber_id),
+            payee_shown=show_account(wish.payee.account),
+            cooling_until=_cool(key, before, wish.payee, self.part, subscriber_id, self.until),
+        )
+
+
+def _cool(
+    key: SealingKey,
+    before: tuple[bytes, datetime | None] | None,
+    payee: Payee,
+    part: int,
+    subscriber_id: int,
+    until: datetime,
+) -> datetime | None:
+    """Until when the first payee of a refund cools off, after that of the refund before; None: it need not."""
+    if before is None:
+        return None
+    sealed, its_own = before
+    return its_own if open_payee(key, sealed, part, subscriber_id) == payee else until
 
 
 def _hash(master: MasterKey, wish: Wish) -> int:
@@ -210,6 +246,8 @@ async def insert_held(
     if not new:
         return {}
     inserted = await store.insert_refunds(connection, part, new, at, actor)
+    if cooling := [one.id for one in inserted if one.cooling_until is not None]:
+        await store.insert_payee_notices(connection, part, cooling, at)
     await _note(connection, at, actor, part, "request", [(one, None) for one in inserted])
     event_of = {(one.account_id, one.value, one.payment): one.event_id for one in new}
     return {event_of[one.account_id, one.value, one.payment]: one for one in inserted}
@@ -321,7 +359,10 @@ async def change_payee(
     payee: Payee,
     cooling_off: timedelta,
 ) -> Refund | RefundRefusal:
-    """Name who is paid. Once one was named, another takes the approval away, waits for `cooling_off`, and is told."""
+    """Name who is paid. Once one was named, another takes the approval away, waits for `cooling_off`, and is told.
+
+    So does the first one of a refund where the account's refund before named another.
+    """
     async with connection.transaction():
         refund = await store.find_refund(connection, part, refund_id)
         if refund is None:
@@ -329,8 +370,11 @@ async def change_payee(
         keys = await get_subscriber_keys(connection, master, part, [refund.subscriber_id])
         if refund.subscriber_id not in keys:
             return RefundRefusal.ERASED
-        sealed = seal_payee(keys[refund.subscriber_id], payee, part, refund.subscriber_id)
-        change = ChangePayee(sealed, show_account(payee.account), cooling_off)
+        key, owner = keys[refund.subscriber_id], refund.subscriber_id
+        before = (await store.find_last_payees(connection, part, [refund.account_id])).get(refund.account_id)
+        first_until = _cool(key, before, payee, part, owner, at + cooling_off)
+        sealed = seal_payee(key, payee, part, owner)
+        change = ChangePayee(sealed, show_account(payee.account), cooling_off, first_until)
         return await change_refund(connection, at, actor=actor, part=part, refund_id=refund_id, change=change)
 
 

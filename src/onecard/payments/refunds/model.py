@@ -99,6 +99,7 @@ class NewRefund(msgspec.Struct, frozen=True, gc=False):
     payment: OriginalPayment | None = None
     sealed_payee: bytes | None = None
     payee_shown: str | None = None
+    cooling_until: datetime | None = None
 
 
 class Refund(msgspec.Struct, frozen=True, gc=False):
@@ -168,11 +169,13 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class ChangePayee:
-    """Another payee, sealed; the first one of a refund is no change, and needs no cooling off."""
+    """Another payee, sealed; the first one of a refund is no change, unless the refund before named another."""
 
     sealed: bytes
     shown: str
     cooling_off: timedelta
+    first_until: datetime | None = None
+    """Until when the first one cools off."""
 
 
 Change = Verify | Approve | Reject | Cancel | Retry | ChangePayee

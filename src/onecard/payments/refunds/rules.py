@@ -99,7 +99,7 @@ def _change_payee(refund: Refund, change: ChangePayee, at: datetime, actor: str)
         sealed_payee=change.sealed,
         payee_shown=change.shown,
         payee_by=actor,
-        cooling_until=refund.cooling_until if is_first else at + change.cooling_off,
+        cooling_until=change.first_until if is_first else at + change.cooling_off,
     )
 
 

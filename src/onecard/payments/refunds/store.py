@@ -24,12 +24,14 @@ _REFUND = "SELECT * FROM refund"
 INSERT = """
 INSERT INTO refund (part, account_id, ledger_account_id, subscriber_id, value, amount_micros, currency, state, version,
                     event_id, content_hash, payment_method, payment_reference, sealed_payee, payee_shown, payee_by,
-                    requested_at, requested_by)
+                    cooling_until, requested_at, requested_by)
 SELECT $1, q.account, q.ledger_account, q.subscriber, q.value, q.micros, q.currency, 'requested', 1, q.event, q.hash,
-       q.method, q.reference, q.sealed, q.shown, CASE WHEN q.sealed IS NOT NULL THEN $3 END, $2, $3
+       q.method, q.reference, q.sealed, q.shown, CASE WHEN q.sealed IS NOT NULL THEN $3 END, q.cooling_until,
+       $2, $3
 FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[], $9::text[], $10::uuid[],
-            $11::bigint[], $12::text[], $13::text[], $14::bytea[], $15::text[])
-     AS q(account, ledger_account, subscriber, value, micros, currency, event, hash, method, reference, sealed, shown)
+            $11::bigint[], $12::text[], $13::text[], $14::bytea[], $15::text[], $16::timestamptz[])
+     AS q(account, ledger_account, subscriber, value, micros, currency, event, hash, method, reference, sealed, shown,
+          cooling_until)
 RETURNING *"""
 FIND = f"{_REFUND} WHERE part = $1 AND id = $2"
 # In the order of their ids, as all who lock several do.
@@ -38,6 +40,9 @@ FIND_EVENTS = "SELECT content_hash, id, event_id FROM refund WHERE part = $1 AND
 FIND_OPEN = """
 SELECT account_id, value FROM refund
 WHERE part = $1 AND account_id = ANY ($2) AND closed_at IS NULL AND NOT reopened AND payment_reference IS NULL"""
+FIND_LAST_PAYEES = """
+SELECT DISTINCT ON (account_id) account_id, sealed_payee, cooling_until FROM refund
+WHERE part = $1 AND account_id = ANY ($2) AND sealed_payee IS NOT NULL ORDER BY account_id, id DESC"""
 UPDATE = """
 UPDATE refund r SET
     state = q.state, version = q.version, amount_micros = q.micros, reason = q.reason, sealed_payee = q.sealed,
@@ -129,6 +134,7 @@ async def insert_refunds(
         [one.payment and one.payment.reference for one in refunds],
         [one.sealed_payee for one in refunds],
         [one.payee_shown for one in refunds],
+        [one.cooling_until for one in refunds],
     )
     return [read_refund(row) for row in rows]
 
@@ -167,6 +173,14 @@ async def find_open(
     """The accounts and kinds of value that have an open refund to a payee."""
     rows = await connection.fetch(FIND_OPEN, part, account_ids)
     return {(row["account_id"], RefundedValue(row["value"])) for row in rows}
+
+
+async def find_last_payees(
+    connection: Connection, part: int, account_ids: Sequence[int]
+) -> dict[int, tuple[bytes, datetime | None]]:
+    """The payee that the latest refund of each account has, whatever became of it, and until when it cools off."""
+    rows = await connection.fetch(FIND_LAST_PAYEES, part, account_ids)
+    return {row["account_id"]: (row["sealed_payee"], row["cooling_until"]) for row in rows}
 
 
 async def update_refunds(connection: Connection, part: int, refunds: Sequence[Refund]) -> None:

@@ -255,6 +255,7 @@ async def request_refund(
             master=desk.site.master,
             part=subscriber.part,
             wish=RefundWish(subscriber.account_id, uuid4(), payee=payee),
+            cooling_off=desk.site.payee_cooling_off,
         )
     if not isinstance(refund, Refund):
         return desk.refused(back, refund)

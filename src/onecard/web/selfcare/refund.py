@@ -132,6 +132,7 @@ async def _request(
         master=site.master,
         part=me.part,
         wish=wish,
+        cooling_off=site.payee_cooling_off,
     )
     if not isinstance(requested, Refund) or requested.state is not RefundState.REQUESTED:
         return requested
