@@ -237,6 +237,10 @@ def test_who_asks_is_believed_of_a_proxy_only(database: Database) -> None:
         ("127.0.0.1", "198.51.100.1", "198.51.100.1"),
         ("127.0.0.1", "1.2.3.4, 198.51.100.1, 127.0.0.2", "198.51.100.1"),
         ("127.0.0.1", "", "127.0.0.1"),
+        ("2001:db8:1:2::9", "", "2001:db8:1:2::/64"),
+        ("127.0.0.1", "2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.9", "", "203.0.113.9"),
+        ("127.0.0.1", "unknown", "unknown"),
     ):
         visit = read_visit(site, Asked(client, forwarded))  # type: ignore[arg-type]
         assert visit.address == address

@@ -6,7 +6,7 @@ import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any
 
 from litestar import Request
@@ -22,6 +22,8 @@ from onecard.web.site import Site
 AnyRequest = Request[Any, Any, Any]
 
 TOKEN_LENGTH_MOST = 64
+SITE_BITS = 64
+"""Of an IPv6 address, what is one customer's (RFC 6177)."""
 LANGUAGE_COOKIE = "language"
 PURPOSE = b"web forms"
 
@@ -88,12 +90,25 @@ def read_visit(site: Site, request: AnyRequest) -> Visit:
 
 
 def find_address(site: Site, request: AnyRequest) -> str:
-    """Who asks: the last address in X-Forwarded-For that is not one of our proxies', where one of them says it."""
+    """Who asks: the last address in X-Forwarded-For that is not one of our proxies', where one of them says it.
+
+    Of IPv6 it is the network of one customer: they have more addresses than attempts could ever be counted for.
+    """
     address = request.client.host if request.client else ""
     forwarded = request.headers.get("x-forwarded-for", "").split(",")
     while _is_proxy(site, address) and forwarded and forwarded[-1].strip():
         address = forwarded.pop().strip()
-    return address[:45]
+    return _network_of(address[:45])
+
+
+def _network_of(address: str) -> str:
+    try:
+        place = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(place, IPv4Address):
+        return address
+    return str(place.ipv4_mapped or IPv6Network((int(place), SITE_BITS), strict=False))
 
 
 def _is_proxy(site: Site, address: str) -> bool:
