@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ SPARE_NETWORK = ("spare.network.example", "network.example")
 """Nobody's in the story: for whoever goes on from there."""
 OUR_HOST, OUR_REALM = "charging.maplebridge.example", "maplebridge.example"
 TIME_ZONE = "America/Vancouver"
+PORTS = range(20_000, 30_000)
 PRICES = """\
 name = "Maple Bridge"
 currency = "CAD"
@@ -270,9 +272,12 @@ def keep_logs(place: Place) -> Path:
 
 
 def _free_port() -> int:
-    """A port that nobody listens on: pages must know theirs before it is opened, and keep it."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A port for a page whose address is configured: below those that the system gives away to everybody meanwhile."""
+    for _ in range(100):
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no port is free for pages")
 
 
 def write_private(file: Path, text: str) -> None:
